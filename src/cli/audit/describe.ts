@@ -1,6 +1,6 @@
 import type { AuditEntry } from '../../audit/entry.ts'
 import { canonicalJson } from '../../catalog/canonical-json.ts'
-import type { RecordedState } from '../../catalog/change-log.ts'
+import { isObject } from '../../core/objects.ts'
 import { printable } from '../terminal/format.ts'
 
 /** Fields that change with every write and say nothing of their own. */
@@ -23,7 +23,7 @@ const MOST_LETTERS = 60
 export function describeChange({ action, before, after, withdraws }: AuditEntry): string {
   if (action === 'withdrawn') return `entry ${withdraws ?? ''} was not carried out`
   if (after === null) return ''
-  const [old, now] = [fieldsOf(before), fieldsOf(after)]
+  const [old, now] = [fieldsOf(before?.value), fieldsOf(after.value)]
   const names = [...new Set([...Object.keys(old), ...Object.keys(now)])].filter((name) => !IMPLIED.has(name))
   const changes = names.flatMap((name) =>
     canonicalJson(old[name] ?? null) === canonicalJson(now[name] ?? null)
@@ -33,26 +33,39 @@ export function describeChange({ action, before, after, withdraws }: AuditEntry)
   return changes.join('; ')
 }
 
-function fieldsOf(state: RecordedState | null): Readonly<Record<string, unknown>> {
-  const value = state?.value
-  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
+/** The fields of a record, those of a grant and its limits by their paths. */
+function fieldsOf(value: unknown, path = ''): Readonly<Record<string, unknown>> {
+  if (!isObject(value)) return {}
+  const fields = Object.entries(value).map(([name, each]) =>
+    isObject(each) && (path !== '' || name === 'grant') ? fieldsOf(each, `${path}${name}.`) : { [path + name]: each },
+  )
+  return Object.assign({}, ...fields)
 }
 
 /** A change of a field; of a map, such as an alias's versions, the names that came and went. */
 function differences(name: string, old: unknown, now: unknown): string[] {
-  if (name === 'live') return [`live: ${old === undefined ? '' : `${liveText(old)} -> `}${liveText(now)}`]
-  if (name === 'versions') {
-    const [before, after] = [keysOf(old), keysOf(now)]
-    const came = after.filter((key) => !before.includes(key)).map((key) => `+${key}`)
-    const went = before.filter((key) => !after.includes(key)).map((key) => `-${key}`)
-    return [`versions: ${[...came, ...went].join(' ')}`]
+  const change = (show: (value: unknown) => string): string[] => {
+    if (old === undefined) return [`${name}: ${show(now)}`]
+    return [`${name}: ${show(old)} -> ${now === undefined ? 'none' : show(now)}`]
   }
-  if (old === undefined) return [`${name}: ${shownAs(now)}`]
-  return [`${name}: ${shownAs(old)} -> ${now === undefined ? 'none' : shownAs(now)}`]
+  if (name === 'live') return change(liveText)
+  if (name === 'secrets') return change((value) => String(Array.isArray(value) ? value.length : 0))
+  if (name.endsWith('At')) return change(timeText)
+  if (name !== 'versions') return change(shownAs)
+  const [before, after] = [keysOf(old), keysOf(now)]
+  const came = after.filter((key) => !before.includes(key)).map((key) => `+${key}`)
+  const went = before.filter((key) => !after.includes(key)).map((key) => `-${key}`)
+  return [`versions: ${[...came, ...went].join(' ')}`]
+}
+
+/** Seconds since 1970 as a day. */
+function timeText(value: unknown): string {
+  const date = new Date(Number(value) * 1000)
+  return Number.isNaN(date.getTime()) ? shownAs(value) : date.toISOString().slice(0, 10)
 }
 
 function keysOf(value: unknown): string[] {
-  return typeof value === 'object' && value !== null ? Object.keys(value) : []
+  return isObject(value) ? Object.keys(value) : []
 }
 
 /** `2`, or `1=90 2=10`, as `verge release` takes it. */
@@ -65,6 +78,7 @@ function liveText(live: unknown): string {
 }
 
 function shownAs(value: unknown): string {
-  const text = printable(typeof value === 'string' ? value : (JSON.stringify(value) ?? 'none'))
+  const plain = Array.isArray(value) && value.every((item) => typeof item === 'string') ? value.join(',') : value
+  const text = printable(typeof plain === 'string' ? plain : (JSON.stringify(plain) ?? 'none'))
   return text.length <= MOST_LETTERS ? text : `${text.slice(0, MOST_LETTERS - 1)}…`
 }

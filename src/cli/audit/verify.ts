@@ -1,3 +1,4 @@
+import { KEY_RECORD_PREFIX } from '../../access/keys/record.ts'
 import { compareRecords, type Difference } from '../../audit/compare.ts'
 import type { AuditLog } from '../../audit/log.ts'
 import type { Head } from '../../audit/read.ts'
@@ -9,7 +10,7 @@ import { nodeSha256 } from '../pack/bytes.ts'
 import { counted, printable } from '../terminal/format.ts'
 
 /** What the log is about: aliases of models, and keys of callers. */
-const PREFIXES = [ALIAS_PREFIX, 'key/']
+const PREFIXES = [ALIAS_PREFIX, KEY_RECORD_PREFIX]
 
 export interface AuditReport {
   readonly chain: ChainReport

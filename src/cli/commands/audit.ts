@@ -1,8 +1,10 @@
+import { keyRecordKey } from '../../access/keys/record.ts'
 import { aliasKey } from '../../catalog/keys.ts'
 import { describeChange } from '../audit/describe.ts'
 import { type ListedEntries, listEntries } from '../audit/list.ts'
 import { adopt, describeAudit, describeDifference, isIntact, verifyAudit } from '../audit/verify.ts'
 import { defineCommand } from '../command.ts'
+import { findKey, type KeyReference, keyReference } from '../keys/find.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed } from '../target/names.ts'
 import { OPERATOR_OPTION } from '../target/operator.ts'
@@ -20,6 +22,7 @@ const MOST_ENTRIES = 100_000
 
 const OPTIONS = {
   model: { type: 'string', value: 'NAME', help: 'only changes of this model' },
+  key: { type: 'string', value: 'ID', help: 'only changes of this key: its id, its name, or the whole key' },
   since: { type: 'string', value: 'TIME', help: 'only changes since then: 7d, 24h, 2026-11-30' },
   limit: { type: 'string', value: 'N', help: `entries to show, the newest first (default: ${DEFAULT_ENTRIES})` },
   verify: { type: 'boolean', help: 'check the whole log, and that aliases and keys are what it recorded last' },
@@ -42,6 +45,7 @@ ${helpOf(OPTIONS)}
 Examples:
   npx verge audit
   npx verge audit --model digits --since 30d
+  npx verge audit --key shop
   npx verge audit --verify --env production
   npx verge audit --json --limit 1000
 
@@ -49,6 +53,7 @@ ${TARGET_ENVIRONMENT}`
 
 interface Arguments {
   readonly model?: string | undefined
+  readonly key?: string | undefined
   readonly since?: string | undefined
   readonly limit?: string | undefined
   readonly verify?: boolean | undefined
@@ -64,6 +69,7 @@ export const auditCommand = defineCommand({
   operands: [],
   async run({ values }) {
     const filter = filterOf(values)
+    const key = values.key === undefined ? undefined : keyReference([values.key], 'show')
     const expected = values.expect === undefined ? undefined : expectedIn(values.expect)
     assertCombined(values)
     return withTarget(values, async ({ target, signal, progress }) => {
@@ -80,7 +86,8 @@ export const auditCommand = defineCommand({
           ? JSON.stringify({ ok: isIntact(report), entries, last, faults, records, differences }, null, 2)
           : describeAudit(report)
       }
-      const listed = await listEntries(target.truth, filter, signal)
+      const subject = key === undefined ? filter.subject : await keySubject(target, key, signal)
+      const listed = await listEntries(target.truth, { ...filter, subject }, signal)
       if (listed.faults.length > 0) process.exitCode = 1
       return values.json ? JSON.stringify(listed, null, 2) : describe(listed, target.label)
     })
@@ -91,13 +98,19 @@ export const auditCommand = defineCommand({
 function assertCombined(values: Arguments): void {
   if (values.verify && values.adopt) throw new UsageError('Use either --verify or --adopt.')
   if (values.expect !== undefined && !values.verify) throw new UsageError('--expect needs --verify.')
-  const filtered = (['model', 'since', 'limit'] as const).find((name) => values[name] !== undefined)
+  const filtered = (['model', 'key', 'since', 'limit'] as const).find((name) => values[name] !== undefined)
   if (filtered !== undefined && (values.verify || values.adopt)) {
     throw new UsageError(`--${filtered} cannot be combined with --verify or --adopt, which read the whole log.`)
   }
+  if (values.model !== undefined && values.key !== undefined) throw new UsageError('Use either --model or --key.')
   if (values.adopt && values.json && !values.yes) {
     throw new UsageError('--json cannot ask for confirmation. Add --yes.')
   }
+}
+
+/** A key that is no longer there is found by its id. @throws UsageError that names what exists */
+async function keySubject({ truth }: Target, key: KeyReference, signal: AbortSignal): Promise<string> {
+  return keyRecordKey('id' in key ? key.id : await findKey(truth, key, signal))
 }
 
 /** @throws UsageError */

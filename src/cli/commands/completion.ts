@@ -27,8 +27,11 @@ export function completionCommand(listed: Readonly<Record<string, ListedCommand>
       if (!isShell(shell) || more.length > 0) throw new UsageError(`Specify one shell: ${SHELLS.join(', ')}.`)
       const commands: CompletedCommand[] = []
       for (const [name, { about, load }] of Object.entries(listed)) {
-        const { options, operands } = name === 'completion' ? command : await load()
+        const { options, operands, subcommands = {} } = name === 'completion' ? command : await load()
         commands.push({ name, about, options, operands })
+        for (const [sub, { about: text, command: each }] of Object.entries(subcommands)) {
+          commands.push({ name: `${name} ${sub}`, about: text, options: each.options, operands: each.operands })
+        }
       }
       return completionScript(shell, commands)
     },

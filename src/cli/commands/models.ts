@@ -2,6 +2,7 @@ import { historyOf } from '../../catalog/alias-changes.ts'
 import { asideReason } from '../../catalog/aside.ts'
 import type { Artifact } from '../../catalog/manifest.ts'
 import { defineCommand } from '../command.ts'
+import { keysNaming } from '../keys/naming.ts'
 import { listModels, type ModelRecord, readModel, storedBytes, type VersionRecord } from '../push/inventory.ts'
 import { describeLive } from '../push/push.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
@@ -42,7 +43,9 @@ export const modelsCommand = defineCommand({
         const record = await readModel(target.truth, name, signal)
         if (record === null)
           throw new UsageError(`There is no model "${name}" in ${target.label}. "npx verge models" lists them.`)
-        return values.json ? JSON.stringify(asJson(record), null, 2) : describeModel(record)
+        if (values.json) return JSON.stringify(asJson(record), null, 2)
+        const keys = await keysNaming(target.truth, name, { signal })
+        return describeModel(record) + (keys === undefined ? '' : `\n\nkeys: ${keys}`)
       }
       const { models, faults } = await listModels(target.truth, signal)
       if (faults.length > 0) process.exitCode = 1

@@ -1,4 +1,5 @@
 import { defineCommand } from '../command.ts'
+import { keysNaming } from '../keys/naming.ts'
 import { planRemoval, type RemovalPlan, type RemovalResult, remove } from '../push/removal.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed, versionNamed } from '../target/names.ts'
@@ -52,19 +53,20 @@ export const rmCommand = defineCommand({
       throw new UsageError('--json cannot ask for confirmation. Add --yes or --dry-run.')
     return withTarget(values, async ({ target, signal, progress }) => {
       const plan = await planRemoval(target, model, version, signal)
+      const keys = plan.whole ? await keysNaming(target.truth, model, { exactly: true, signal }) : undefined
       if (dryRun) {
         return values.json
           ? asJson(plan, undefined)
-          : `${describePlan(plan, target.label, names)}\nNothing was changed (--dry-run).`
+          : `${describePlan(plan, target.label, names, keys)}\nNothing was changed (--dry-run).`
       }
       if (!values.yes) {
         progress.close()
-        console.error(describePlan(plan, target.label, names))
+        console.error(describePlan(plan, target.label, names, keys))
         if (!(await agreed('Remove it?', signal))) return 'Nothing was changed.'
       }
       const result = await remove(target, plan, { signal, progress })
       if (result.harmed.length > 0 || result.unreadable.length > 0) process.exitCode = 1
-      return values.json ? asJson(plan, result) : `${describeResult(plan, result, names)}\n${delayOf(target)}`
+      return values.json ? asJson(plan, result) : `${describeResult(plan, result, names, keys)}\n${delayOf(target)}`
     })
   },
 })
@@ -84,7 +86,7 @@ function title({ model, whole, versions }: RemovalPlan): string {
   return whole ? `model ${model}` : `version ${versions.join(', ')} of model ${model}`
 }
 
-function describePlan(plan: RemovalPlan, place: string, names: Names): string {
+function describePlan(plan: RemovalPlan, place: string, names: Names, keys: string | undefined): string {
   const { chunks, shared, versions, whole, unreadable } = plan
   const lines = [`To be removed from ${place}: ${title(plan)}`]
   if (whole)
@@ -94,6 +96,7 @@ function describePlan(plan: RemovalPlan, place: string, names: Names): string {
   const size = binarySize(chunks.reduce((sum, chunk) => sum + chunk.bytes, 0))
   lines.push(`  ${counted(chunks.length, 'chunk')} of weights (${size}) that nothing else uses`)
   if (shared > 0) lines.push(`  ${counted(shared, 'chunk')} that other models or versions use are kept`)
+  if (keys !== undefined) lines.push(`  keys that name it keep the name: ${keys}`)
   if (unreadable.length > 0) lines.push(staying(unreadable, names))
   return lines.join('\n')
 }
@@ -102,9 +105,16 @@ function describeResult(
   plan: RemovalPlan,
   { chunks, bytes: size, unreadable, harmed }: RemovalResult,
   names: Names,
+  keys: string | undefined,
 ): string {
   const lines = [`Removed ${title(plan)}, and ${counted(chunks, 'chunk')} of weights (${binarySize(size)}).`]
   if (unreadable.length > 0) lines.push(staying(unreadable, names))
+  if (keys !== undefined) {
+    lines.push(
+      `Keys that name the model keep the name, and may use a new model of that name: ${keys}. To change that: npx verge keys ` +
+        'update ID --models NAMES',
+    )
+  }
   if (harmed.length > 0) {
     lines.push(`Versions that were pushed during the removal lack chunks now: ${names(harmed)}. Push them again.`)
   }

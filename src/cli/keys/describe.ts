@@ -65,20 +65,20 @@ function placesText({ places }: Grant): string {
   return places.length === GRANTED_PLACES.length ? 'all' : places.join(', ') || 'none'
 }
 
-/** `plan free, 60/1m, 10000 units a day`; empty where there are no limits. */
+/** As the options of `verge keys create` have them; empty where there are no limits. */
 export function limitsText({ plan, limits }: Grant): string {
   const { rate } = limits === undefined ? {} : (z.encode(grantSchema.shape.limits, limits) ?? {})
   const budgets = Object.entries(limits?.budgets ?? {}).flatMap(([period, amounts]) =>
-    Object.entries(amounts ?? {}).map(([kind, amount]) => `${amount} ${kind} a ${period}`),
+    Object.entries(amounts ?? {}).map(([kind, amount]) => `budget ${amount}${kind}/${period}`),
   )
   const parts = [
     ...(plan === undefined ? [] : [`plan ${plan}`]),
-    ...(rate === undefined ? [] : [String(rate)]),
+    ...(rate === undefined ? [] : [`rate ${String(rate)}`]),
     ...budgets,
-    ...(limits?.concurrency === undefined ? [] : [`${limits.concurrency} at once`]),
-    ...(limits?.bodyBytes === undefined ? [] : [`bodies of ${binarySize(limits.bodyBytes)}`]),
-    ...(limits?.batch === undefined ? [] : [`${limits.batch} inputs`]),
-    ...(limits?.maxTokens === undefined ? [] : [`${limits.maxTokens} tokens written`]),
+    ...(limits?.concurrency === undefined ? [] : [`concurrency ${limits.concurrency}`]),
+    ...(limits?.bodyBytes === undefined ? [] : [`body ${binarySize(limits.bodyBytes)}`]),
+    ...(limits?.batch === undefined ? [] : [`batch ${limits.batch}`]),
+    ...(limits?.maxTokens === undefined ? [] : [`max-tokens ${limits.maxTokens}`]),
   ]
   return parts.join(', ')
 }

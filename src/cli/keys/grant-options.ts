@@ -20,6 +20,7 @@ export const GRANT_OPTIONS = {
     type: 'string',
     multiple: true,
     value: 'NAMES',
+    choices: GRANTED_ACTIONS,
     help: [
       `what it may do: ${GRANTED_ACTIONS.join(', ')} (default: infer,browser).`,
       'unreleased: versions that are not live; browser: download downloadable models; mint: tokens for pages',
@@ -29,6 +30,7 @@ export const GRANT_OPTIONS = {
     type: 'string',
     multiple: true,
     value: 'NAMES',
+    choices: GRANTED_PLACES,
     help: `where its requests may run: ${GRANTED_PLACES.join(', ')} (default: all)`,
   },
   origins: {
@@ -67,7 +69,9 @@ export function grantFrom(values: OptionValues, old: Grant | undefined): Grant |
     return validate(grantSchema, next, 'The grant')
   } catch (error) {
     if (!isVergeError(error)) throw error
-    throw new UsageError(`${optionOf(String(error.details?.field ?? ''))}${error.message.replace(/^The grant, /, '')}`)
+    throw new UsageError(
+      `${optionOf(String(error.details?.field ?? ''))}${error.message.replace(/^The grant, field "[^"]*": /, '')}`,
+    )
   }
 }
 

@@ -57,7 +57,7 @@ async function plansOf({ env, config }: TargetArguments): Promise<string[]> {
   const { PLANS } = env === undefined ? await localValues(configPath) : (await readEnvironment(configPath, env)).vars
   try {
     const { plans } = await parseConfig(PLANS === undefined ? {} : { PLANS })
-    return Object.keys(plans ?? {})
+    return [...plans.keys()]
   } catch (error) {
     throw new UsageError(`${(error as Error).message} Correct it in wrangler.toml, then run this command again.`)
   }

@@ -9,6 +9,7 @@ export function isShell(name: string): name is Shell {
 
 /** A command, as far as a shell completes it. */
 export interface CompletedCommand {
+  /** Two words for a command of a family: `keys create`. The family itself is a command whose operands are these. */
   readonly name: string
   readonly about: string
   readonly options: Options
@@ -79,9 +80,24 @@ function valueCases(commands: readonly CompletedCommand[], action: (values: Valu
   return [...patterns].map(([done, all]) => `    ${all.join('|')}) ${done}return ;;`)
 }
 
+/** Commands that the first word names. */
+function firstWords(commands: readonly CompletedCommand[]): readonly CompletedCommand[] {
+  return commands.filter(({ name }) => !name.includes(' '))
+}
+
+/** Names of families: what follows them is a part of the command's name. */
+function families(commands: readonly CompletedCommand[]): string[] {
+  return [...new Set(commands.flatMap(({ name }) => (name.includes(' ') ? [name.slice(0, name.indexOf(' '))] : [])))]
+}
+
+/** The name of a command as a pattern of `case`. */
+function pattern(name: string): string {
+  return name.includes(' ') ? quoted(name) : name
+}
+
 function operandCases(commands: readonly CompletedCommand[], action: (values: Values) => string): string[] {
   return commands.flatMap(({ name, operands }) =>
-    operands === undefined ? [] : [`      ${name}) ${action(operands)};;`],
+    operands === undefined ? [] : [`      ${pattern(name)}) ${action(operands)};;`],
   )
 }
 
@@ -101,9 +117,14 @@ _verge() {
     first=1
     if [[ $COMP_CWORD == 1 || \${COMP_WORDS[1]} != verge ]]; then return; fi
   fi
-  if [[ $COMP_CWORD == $((first + 1)) ]]; then ${words(commands.map(({ name }) => name))}return; fi
+  if [[ $COMP_CWORD == $((first + 1)) ]]; then ${words(firstWords(commands).map(({ name }) => name))}return; fi
   command=\${COMP_WORDS[first+1]}
-  if [[ $current == = ]]; then current=
+${families(commands)
+  .map(
+    (name) =>
+      `  if [[ $command == ${name} && $COMP_CWORD -gt $((first + 2)) ]]; then command="$command \${COMP_WORDS[first+2]}"; fi\n`,
+  )
+  .join('')}  if [[ $current == = ]]; then current=
   elif [[ $previous == = ]]; then previous=\${COMP_WORDS[COMP_CWORD-2]}; fi
   case "$command $previous" in
 ${valueCases(commands, action).join('\n')}
@@ -116,7 +137,7 @@ ${operandCases(commands, action).join('\n')}
     return
   fi
   case $command in
-${commands.map((command) => `    ${command.name}) ${words(optionsOf(command).flatMap(({ flags }) => flags))};;`).join('\n')}
+${commands.map((command) => `    ${pattern(command.name)}) ${words(optionsOf(command).flatMap(({ flags }) => flags))};;`).join('\n')}
   esac
 }
 complete -o default -F _verge verge npx`
@@ -140,12 +161,19 @@ _verge() {
     if [[ $CURRENT == 2 || \${words[2]} != verge ]]; then _files; return; fi
   fi
   if [[ $CURRENT == $((first + 1)) ]]; then
-    list=(${commands.flatMap(({ name, about }) => described([name], about)).join(' ')})
+    list=(${firstWords(commands)
+      .flatMap(({ name, about }) => described([name], about))
+      .join(' ')})
     _describe command list
     return
   fi
   command=\${words[first+1]}
-  if [[ \${words[CURRENT]} == --*=* ]]; then
+${families(commands)
+  .map(
+    (name) =>
+      `  if [[ $command == ${name} && $CURRENT -gt $((first + 2)) ]]; then command="$command \${words[first+2]}"; fi\n`,
+  )
+  .join('')}  if [[ \${words[CURRENT]} == --*=* ]]; then
     previous=\${words[CURRENT]%%=*}
     compset -P '*='
   fi
@@ -159,7 +187,7 @@ ${operandCases(commands, action).join('\n')}
     return
   fi
   case $command in
-${commands.map((command) => `    ${command.name}) list=(${optionList(command)}) ;;`).join('\n')}
+${commands.map((command) => `    ${pattern(command.name)}) list=(${optionList(command)}) ;;`).join('\n')}
   esac
   _describe -o option list
 }
@@ -183,7 +211,8 @@ function fish(commands: readonly CompletedCommand[]): string {
     )
   const operandLines = ({ name, operands }: CompletedCommand): string[] => {
     if (operands === undefined) return []
-    return [line(`__verge_in ${name}`, operands === 'files' ? '-F' : `-a ${fishQuoted(operands.join(' '))}`)]
+    const where = families(commands).includes(name) ? '__verge_after' : '__verge_in'
+    return [line(`${where} ${name}`, operands === 'files' ? '-F' : `-a ${fishQuoted(operands.join(' '))}`)]
   }
   return `# Completion of verge for fish: npx verge completion fish > ~/.config/fish/completions/verge.fish
 # The words after "verge", or after "npx verge"; fails in any other command.
@@ -204,7 +233,9 @@ function __verge_in
     and test "$words[1]" = $argv[1]
 end
 ${line('__verge_words >/dev/null', '-f')}
-${commands.map(({ name, about: text }) => line('__verge_first', `-a ${name}`, ...about(text))).join('\n')}
+${firstWords(commands)
+  .map(({ name, about: text }) => line('__verge_first', `-a ${name}`, ...about(text)))
+  .join('\n')}
 ${commands.flatMap((command) => [...operandLines(command), ...optionLines(command)]).join('\n')}`
 }
 

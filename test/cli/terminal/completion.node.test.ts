@@ -25,7 +25,13 @@ describe('verge completion', () => {
   const commands = new Map<string, Command>()
 
   beforeAll(async () => {
-    for (const [name, { load }] of Object.entries(COMMANDS)) commands.set(name, await load())
+    for (const [name, { load }] of Object.entries(COMMANDS)) {
+      const command = await load()
+      commands.set(name, command)
+      for (const [sub, { command: each }] of Object.entries(command.subcommands ?? {})) {
+        commands.set(`${name} ${sub}`, each)
+      }
+    }
     for (const shell of SHELLS) scripts.set(shell, (await completionCommand(COMMANDS).run([shell])) ?? '')
   })
 
@@ -52,7 +58,9 @@ describe('verge completion', () => {
       })
       const negated = help.match(/--no-(per-channel|symmetric)/g) ?? []
       expect(described, name).toContain('--help')
-      expect(inBash('verge', name, '-').sort(), name).toEqual([...new Set([...described, ...negated])].sort())
+      expect(inBash('verge', ...name.split(' '), '-').sort(), name).toEqual(
+        [...new Set([...described, ...negated])].sort(),
+      )
     }
   })
 
@@ -67,6 +75,9 @@ describe('verge completion', () => {
     ['shells', ['completion', ''], [...SHELLS]],
     ['nothing for a name', ['push', '--name', ''], ['compopt +o default']],
     ['nothing for the name of a model', ['rm', ''], ['compopt +o default']],
+    ['the commands of a family', ['keys', 're'], ['revoke']],
+    ['files for an option of one of them', ['keys', 'create', 'shop', '--signing', ''], []],
+    ['nothing for the id of a key', ['keys', 'show', ''], ['compopt +o default']],
   ])('offers %s', (_, words, expected) => {
     expect(inBash('verge', ...words)).toEqual(expected)
     expect(inBash('npx', 'verge', ...words)).toEqual(expected)
@@ -100,9 +111,9 @@ describe('verge completion', () => {
 
   it('has each option of each command in every shell', () => {
     for (const [name, { options }] of commands) {
-      for (const option of inBash('verge', name, '--')) {
+      for (const option of inBash('verge', ...name.split(' '), '--')) {
         expect(scripts.get('zsh'), `${name} ${option}`).toMatch(
-          new RegExp(`^ +${name}\\) list=\\(.*'${option}[:']`, 'm'),
+          new RegExp(`^ +'?${name}'?\\) list=\\(.*'${option}[:']`, 'm'),
         )
         expect(scripts.get('fish'), `${name} ${option}`).toMatch(
           new RegExp(`__verge_in ${name}' .*-l ${option.slice(2)}(?: |$)`, 'm'),

@@ -43,8 +43,8 @@ export const createCommand = defineCommand({
   options: OPTIONS,
   async run({ values, positionals }) {
     const name = keyNamed(positionals)
-    const grant = grantFrom(values, undefined)
-    if (grant === null || values.models === undefined) {
+    const grant = values.models === undefined ? null : grantFrom(values, undefined)
+    if (grant === null) {
       throw new UsageError('Specify the models that the key may use: --models digits, or --models "*" for all.')
     }
     const now = Date.now()
