@@ -2,9 +2,13 @@ import { UsageError } from '../terminal/command-line.ts'
 import type { Options } from '../terminal/options.ts'
 import { integerIn, list, type OptionValues, text } from '../terminal/values.ts'
 
-/** What a key may use, over the plan's limits. */
+/** What a key may use: a plan, and limits of its own. */
 export const LIMIT_OPTIONS = {
-  plan: { type: 'string', value: 'NAME', help: 'a plan of the variable PLANS, for all that no option below says' },
+  plan: {
+    type: 'string',
+    value: 'NAME',
+    help: 'a plan of the variable PLANS; of it and the limits below, the stricter holds',
+  },
   rate: { type: 'string', value: 'N/TIME', help: 'requests in a period: 10/1s, 60/1m, 1000/1h' },
   budget: {
     type: 'string',

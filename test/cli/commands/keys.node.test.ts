@@ -14,6 +14,7 @@ import { pushModel } from '../../../src/cli/push/push.ts'
 import { openTarget } from '../../../src/cli/target/open.ts'
 import { runScript } from '../../../src/cli/terminal/command-line.ts'
 import { mintToken } from '../../../src/client/mint-token.ts'
+import { writeSnapshot } from '../../../src/metering/usage/snapshot.ts'
 import { pattern } from '../../contract/store.ts'
 import { type StandIn, startStandIn } from '../../fixtures/node/cloudflare-stand-in.ts'
 import { packedOf } from '../../fixtures/node/packed.ts'
@@ -62,6 +63,12 @@ const create = (...args: string[]): Promise<string> => keys('create', 'shop', '-
 const json = async (...args: string[]) => JSON.parse(await keys(...args, '--json'))
 const bucket = () => cloud.buckets.get(BUCKET) ?? new Map<string, { body: Buffer; etag: string }>()
 const kv = () => cloud.namespaces.get(NAMESPACE)?.values ?? new Map<string, { body: Buffer; metadata: unknown }>()
+
+/** As the ledger writes a month of a principal's usage. */
+function snapshotOf(principal: string, month: string, lastUsedAt: string): Buffer {
+  const times = { at: Date.parse(lastUsedAt), lastUsedAt: Date.parse(lastUsedAt) }
+  return Buffer.from(writeSnapshot({ principal, month, ...times, days: new Map() }))
+}
 
 describe('create', () => {
   it('prints the key once, and stores a record by which a Worker knows it, in R2 and KV', async () => {
@@ -184,8 +191,8 @@ describe('list and show', () => {
     expect(await keys('list')).toMatch(/^There are no keys in verge-production/)
     const { id } = parseKey(await create('--models', 'digits', '--budget', '5requests/day')) ?? { id: '' }
     await keys('create', 'other', '--models', '*', '--quiet')
-    const used = Buffer.from(JSON.stringify({ schema: 1, lastUsedAt: '2026-11-30T18:22:00.000Z' }))
-    const older = Buffer.from(JSON.stringify({ schema: 1, lastUsedAt: '2026-10-01T00:00:00.000Z' }))
+    const used = snapshotOf(`key:${id}`, '2026-11', '2026-11-30T18:22:00.000Z')
+    const older = snapshotOf(`key:${id}`, '2026-10', '2026-10-01T00:00:00.000Z')
     bucket().set(`usage/key:${id}/2026-11.json`, { body: used, etag: '1' })
     bucket().set(`usage/key:${id}/2026-10.json`, { body: older, etag: '2' })
     bucket().set(`usage/anonymous/2026-11.json`, { body: older, etag: '3' })
