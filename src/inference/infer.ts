@@ -411,7 +411,7 @@ export class ModelRunner {
     const result = await this.#made(inputs, outputs, tokens)
     this.#last = result
     if (result.start === 'cached') ledger?.permit?.refund({ tokens })
-    else if (ledger !== undefined) ledger.inputTokens += tokens
+    if (ledger !== undefined) ledger[result.start === 'cached' ? 'cachedTokens' : 'inputTokens'] += tokens
     return result.outputs
   }
 

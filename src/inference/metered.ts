@@ -66,11 +66,13 @@ export class MeteredRequest {
 
   /** @param failure why there is no answer; undefined where there is one */
   readonly finish = (failure?: unknown): void => {
-    const { cache, inputTokens, model, originMs, originUnits, originUsd, outputTokens, units } = this.#ledger
+    const { cache, cachedTokens, inputTokens, model, originMs, originUnits, originUsd, outputTokens, units } =
+      this.#ledger
     this.#permit.finish({
       ...(model !== undefined && { model }),
       status: failure === undefined ? STATUS_OK : statusOf(failure),
       inputTokens,
+      cachedTokens,
       outputTokens,
       units,
       originUnits,

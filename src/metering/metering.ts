@@ -57,6 +57,8 @@ export interface RequestUsage {
   readonly model?: string
   readonly status: number
   readonly inputTokens: number
+  /** Of inputs that the result cache answered: counted with the others, and paid for by no budget. */
+  readonly cachedTokens?: number
   readonly outputTokens: number
   /** Of all runs. */
   readonly units: number

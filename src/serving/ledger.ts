@@ -46,6 +46,8 @@ export interface RunLedger {
   units: number
   /** Tokens that the model read. */
   inputTokens: number
+  /** Tokens of inputs that the result cache answered: they cost nothing. */
+  cachedTokens: number
   /** Tokens that the model wrote. */
   outputTokens: number
   /** Of the units, those that origins spent. */
@@ -73,6 +75,7 @@ export function openLedger(): RunLedger {
     cost: 0,
     units: 0,
     inputTokens: 0,
+    cachedTokens: 0,
     outputTokens: 0,
     originUnits: 0,
     originMs: 0,

@@ -46,7 +46,7 @@ export function rowOf(usage: RequestUsage, caller: Caller, at: number, begins = 
       errors: status >= FIRST_FAILURE ? 1 : 0,
       cached: cached ? 1 : 0,
       byToken: caller.kind === 'granted' && caller.by === 'token' ? requests : 0,
-      inputTokens,
+      inputTokens: inputTokens + (usage.cachedTokens ?? 0),
       outputTokens,
       milliUnits: Math.round(units * 1000),
       cpuMicroseconds: Math.round(cpuMsOf(spent) * 1000),

@@ -56,7 +56,8 @@ describe('what a request took', () => {
   })
 
   it('knows browser tokens and the result cache', () => {
-    expect(rowOf({ ...USAGE, cached: true }, TOKEN, AT).counts).toMatchObject({ cached: 1, byToken: 1 })
+    const cached = { ...USAGE, cached: true, cachedTokens: 9 }
+    expect(rowOf(cached, TOKEN, AT).counts).toMatchObject({ cached: 1, byToken: 1, inputTokens: 9 })
   })
 
   it('has no CPU time for what an origin did, and its price', () => {
