@@ -1,3 +1,4 @@
+import type { VergeError } from '../core/errors.ts'
 import type { LimitState } from '../serving/ledger.ts'
 
 /** Millionths, because the standard has whole numbers alone. */
@@ -19,6 +20,23 @@ export function setLimitHeaders(headers: Headers, states: readonly LimitState[])
   }
   headers.set('ratelimit-policy', policies.join(', '))
   headers.set('ratelimit', left.join(', '))
+}
+
+/** The same of a rate that is used up, from its refusal: a request that was not admitted has nothing else to say. */
+export function spentRate({ details, retryAfter }: VergeError): Readonly<Record<string, string>> {
+  const { limit, requests, seconds } = details ?? {}
+  if (limit !== 'rate' || typeof requests !== 'number' || typeof seconds !== 'number') return {}
+  const headers = new Headers()
+  const window = {
+    name: 'rate',
+    quota: requests,
+    unit: 'requests',
+    seconds,
+    remaining: 0,
+    reset: retryAfter ?? seconds,
+  }
+  setLimitHeaders(headers, [window])
+  return Object.fromEntries(headers)
 }
 
 /** Integers of RFC 9651 have at most 15 digits. */

@@ -36,8 +36,6 @@ export class MeteredRequest {
     const ledger = context.ledger ?? openLedger()
     const { batch, bodyBytes, maxTokens, whenLow } = permit.plan
     ledger.permit = permit
-    ledger.state = permit.state
-    ledger.low = permit.low
     ledger.bounds = { bodyBytes, batch, maxTokens, smallest: permit.low && whenLow?.artifact === 'smallest' }
     const request = new MeteredRequest(permit, ledger)
     if (declared !== undefined && bodyBytes !== undefined && declared > bodyBytes) {

@@ -11,6 +11,10 @@ export interface RunPermit {
   spend(units: number): Promise<void> | undefined
   /** Reserves tokens before they are read and written. @throws budget_spent, limits_unavailable */
   tokens(input: number, output: number): Promise<void> | undefined
+  /** What is left of the caller's rates and budgets, for headers; undefined where there are none. */
+  readonly state: readonly LimitState[] | undefined
+  /** Little is left of a budget. */
+  readonly low: boolean
   /** Gives back what was spent or reserved, and not used. */
   refund(amounts: { readonly units?: number; readonly tokens?: number }): void
 }
@@ -44,6 +48,8 @@ export interface RunLedger {
   cost: number
   /** Of these, what was charged: a result from the cache costs nothing. */
   units: number
+  /** Of these, what origins spent. */
+  originUnits: number
   /** Tokens that the model read. */
   inputTokens: number
   /** Tokens of inputs that the result cache answered: they cost nothing. */
@@ -64,16 +70,13 @@ export interface RunLedger {
   /** Absent where nothing is limited. */
   permit?: RunPermit
   bounds?: RequestBounds
-  /** What is left of the caller's rates and budgets, for headers; absent where there are none. */
-  state?: readonly LimitState[] | undefined
-  /** Little is left of a budget. */
-  low?: boolean
 }
 
 export function openLedger(): RunLedger {
   return {
     cost: 0,
     units: 0,
+    originUnits: 0,
     inputTokens: 0,
     cachedTokens: 0,
     outputTokens: 0,

@@ -40,6 +40,7 @@ describe('a text', () => {
         inputTokens,
         outputTokens,
         units: 1 + outputTokens,
+        originUnits: 0,
         originMs: 0,
         cached: false,
       },
@@ -251,7 +252,7 @@ describe('an origin that answers a request', () => {
     )
     const answer = await post('/v2/models/far/infer', TENSORS)
     expect([answer.status, answer.headers.get('verge-usage')]).toEqual([200, null])
-    expect(usage).toMatchObject([{ units: 7.5, inputTokens: 3, outputTokens: 0, originMs: 0 }])
+    expect(usage).toMatchObject([{ units: 7.5, originUnits: 7.5, inputTokens: 3, outputTokens: 0 }])
   })
 
   it('is told what the plan allows, where it is one of ours', async () => {

@@ -12,6 +12,8 @@ function limited(units = 100, tokens = 100) {
   const ledger: RunLedger = {
     ...openLedger(),
     permit: {
+      state: undefined,
+      low: false,
       spend: (amount) => take('units', amount),
       tokens: (input, output) => take('tokens', input + output),
       refund({ tokens: back = 0, units: paid = 0 }) {

@@ -188,10 +188,10 @@ export function isPassedOn(c: Context<AppEnv>): boolean {
 
 function sayLimits(c: Context<AppEnv>, ledger: RunLedger): void {
   const { headers } = c.res
-  const { low, model, state } = ledger
+  const { model, permit } = ledger
   if (model !== undefined) headers.set(MODEL_HEADER, model)
-  if (state !== undefined) setLimitHeaders(headers, state)
-  if (low === true) headers.set(BUDGET_HEADER, 'low')
+  if (permit?.state !== undefined) setLimitHeaders(headers, permit.state)
+  if (permit?.low === true) headers.set(BUDGET_HEADER, 'low')
   if (model === undefined || !isPassedOn(c)) return
   // A stream says so at its end.
   if (headers.get('content-type')?.startsWith('text/event-stream') !== true)

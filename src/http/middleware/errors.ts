@@ -8,6 +8,7 @@ import { vergeErrors } from '../../protocols/verge/error.ts'
 import type { AddressDefaults } from '../addresses.ts'
 import type { AppEnv } from '../app-env.ts'
 import { errorResponse, errorShapeAt, statusOf } from '../error-response.ts'
+import { spentRate } from '../limit-headers.ts'
 
 /**
  * Turns whatever a handler threw into an answer. A typed error says to the caller what it says; anything else says
@@ -41,8 +42,11 @@ export function reportedError(
   return error
 }
 
-function headersOf({ code, details }: VergeError): Readonly<Record<string, string>> {
+function headersOf(error: VergeError): Readonly<Record<string, string>> {
+  const { code, details } = error
   switch (code) {
+    case 'rate_limited':
+      return spentRate(error)
     case 'unauthorized':
       return {
         'www-authenticate': `Bearer realm="verge", error="invalid_token"${described(details?.reason)}`,
