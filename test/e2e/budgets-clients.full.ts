@@ -9,7 +9,7 @@ import { modelFolders } from '../../src/cli/files/project.ts'
 import { descriptionSchema } from '../../src/cli/pack/description.ts'
 import { pack, packFolder } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
-import { VergeClient } from '../../src/client/index.ts'
+import { createClient } from '../../src/client/index.ts'
 import { models } from '../compatibility/models/texts.ts'
 import { storeKey } from '../fixtures/node/key-record.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
@@ -149,11 +149,11 @@ it('ollama and @huggingface/inference hear of both, and repeat neither', async (
 })
 
 it("Verge's own client repeats a rate, and no budget", async () => {
-  const slow = new VergeClient({ url: worker.url, key: await keyOf('slow'), retries: 3 })
+  const slow = createClient({ url: worker.url, key: await keyOf('slow'), retries: 3 })
   const before = refusals('rate_limited')
   for (let i = 0; i < 4; i++) await slow.chat('abacus', { messages: ASKED })
   expect(refusals('rate_limited')).toBeGreaterThan(before)
-  const few = new VergeClient({ url: worker.url, key: await keyOf('few'), retries: 3 })
+  const few = createClient({ url: worker.url, key: await keyOf('few'), retries: 3 })
   await few.chat('abacus', { messages: ASKED })
   const spent = refusals('budget_spent')
   await expect(few.chat('abacus', { messages: ASKED })).rejects.toMatchObject({ code: 'budget_spent', status: 429 })
