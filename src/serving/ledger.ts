@@ -48,8 +48,6 @@ export interface RunLedger {
   cost: number
   /** Of these, what was charged: a result from the cache costs nothing. */
   units: number
-  /** Of these, what origins spent. */
-  originUnits: number
   /** Tokens that the model read. */
   inputTokens: number
   /** Tokens of inputs that the result cache answered: they cost nothing. */
@@ -76,7 +74,6 @@ export function openLedger(): RunLedger {
   return {
     cost: 0,
     units: 0,
-    originUnits: 0,
     inputTokens: 0,
     cachedTokens: 0,
     outputTokens: 0,

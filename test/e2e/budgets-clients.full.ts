@@ -151,12 +151,12 @@ it('ollama and @huggingface/inference hear of both, and repeat neither', async (
 it("Verge's own client repeats a rate, and no budget", async () => {
   const slow = createClient({ url: worker.url, key: await keyOf('slow'), retries: 3 })
   const before = refusals('rate_limited')
-  for (let i = 0; i < 4; i++) await slow.chat('abacus', { messages: ASKED })
+  for (let i = 0; i < 4; i++) await slow.chat('abacus', ASKED)
   expect(refusals('rate_limited')).toBeGreaterThan(before)
   const few = createClient({ url: worker.url, key: await keyOf('few'), retries: 3 })
-  await few.chat('abacus', { messages: ASKED })
+  await few.chat('abacus', ASKED)
   const spent = refusals('budget_spent')
-  await expect(few.chat('abacus', { messages: ASKED })).rejects.toMatchObject({ code: 'budget_spent', status: 429 })
+  await expect(few.chat('abacus', ASKED)).rejects.toMatchObject({ code: 'budget_spent', status: 429 })
   expect(refusals('budget_spent')).toBe(spent + 1)
 })
 
