@@ -193,7 +193,7 @@ export const VARIABLES = {
     kind: 'variable',
     default: 'none',
     description:
-      'Issuers whose sign-in tokens (JWT) are accepted, and what their users may do, as JSON ([fields](keys.md#sign-in))',
+      'Issuers whose sign-in tokens (JWT) are accepted, and what their users may do, as JSON ([fields](sign-in.md))',
     schema: signInVariable,
   },
   ORIGINS: {

@@ -88,7 +88,7 @@ const issuersSchema = z
 /** Enough to fix the variable by. */
 const MOST_PROBLEMS = 8
 
-/** The variable `SIGN_IN`: a JSON list of issuers (docs/keys.md). Empty text: none. Problems name fields, never values. */
+/** The variable `SIGN_IN`: a JSON list of issuers (docs/sign-in.md). Empty text: none. Problems name fields, never values. */
 export const signInVariable = z
   .string('must be text')
   .default('')
