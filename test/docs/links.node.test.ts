@@ -94,7 +94,9 @@ describe('docs/cli.md', () => {
   const page = readFileSync(join(ROOT, 'docs/cli.md'), 'utf8')
 
   it('lists every command', () => {
-    const commands = readdirSync(join(ROOT, 'src/cli/commands')).map((file) => file.replace(/\.ts$/, ''))
+    const files = readdirSync(join(ROOT, 'src/cli/commands'))
+    // a family has a folder, too
+    const commands = [...new Set(files.map((file) => file.replace(/\.ts$/, '')))]
     const listed = [...page.matchAll(/^\| `npx verge (\w+)/gm)].map(([, name]) => name)
     expect(listed.sort()).toEqual(commands.sort())
   })
