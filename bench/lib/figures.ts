@@ -18,6 +18,9 @@ export const FIGURE_MODEL = 'encoder-int8'
 const MOST_HEAP = 1.8
 const MOST_CHUNKS = 2
 const MOST_PROTOCOL_MS = 0.3
+/** What learning who calls may add, of the millisecond that limits and usage share with it. */
+const MOST_CALLER_MS = 1
+const MOST_WRONG_KEY_MS = 0.3
 const LEAST_ROUTER = 0.5
 const LEAST_SPEEDUP = 5
 const MOST_ROUNDS = 3
@@ -53,6 +56,23 @@ export function figures(result: BenchResult): Figure[] {
       target: `at least ${LEAST_ROUTER}x`,
       value: `${result.router.ratio.toFixed(2)}x (${Math.round(result.router.identity.perSecond)} of ${Math.round(result.router.echo.perSecond)})`,
       reached: result.router.ratio >= LEAST_ROUTER,
+    })
+  }
+  if (result.callers) {
+    const { floods, rows } = result.callers
+    const key = Math.max(...rows.map(({ beside }) => beside))
+    found.push({
+      name: 'learning who calls, beside a request that brings nothing, p50',
+      target: `at most ${MOST_CALLER_MS} ms`,
+      value: `${key.toFixed(3)} ms`,
+      reached: key <= MOST_CALLER_MS,
+    })
+    const wrong = Math.max(...floods.map(({ beside }) => beside))
+    found.push({
+      name: 'CPU time of a wrong key in a flood, beside a bare Hono Worker that refuses it',
+      target: `below ${MOST_WRONG_KEY_MS} ms`,
+      value: `${wrong.toFixed(3)} ms`,
+      reached: wrong < MOST_WRONG_KEY_MS,
     })
   }
   if (result.wire) {

@@ -27,6 +27,8 @@ export function tables(result: BenchResult): Table[] {
     result.largest && largestTable(result.largest),
     result.throughput && throughputTable(result.throughput),
     result.router && routerTable(result.router),
+    result.callers && callerTable(result.callers),
+    result.callers && floodTable(result.callers),
     result.wire && wireTable(result.wire),
     result.protocols && protocolTable(result.protocols),
   ].filter((table) => table !== undefined)
@@ -250,6 +252,33 @@ function routerTable({ bodyBytes, connections, echo, identity, rounds }: NonNull
     title: `Router: ${connections} connections, bodies of ${bodyBytes} bytes (ratios of the rounds: ${rounds.map((ratio) => ratio.toFixed(2)).join(', ')})`,
     head: ['Worker', 'answers/s', 'p50 ms', 'p99 ms', 'CPU ms each', 'client busy'],
     rows: [side('bare Hono echo', echo), side('Verge, identity model', identity)],
+  }
+}
+
+function callerTable({ rows }: NonNullable<BenchResult['callers']>): Table {
+  return {
+    title: 'One request to the identity model, by what its caller brings, in ms',
+    head: ['caller brings', 'p50', 'p95', 'p50 beside nothing'],
+    rows: rows.map(({ beside, caller, time }) => [
+      caller,
+      milliseconds(time.p50),
+      milliseconds(time.p95),
+      beside.toFixed(3),
+    ]),
+  }
+}
+
+function floodTable({ floods }: NonNullable<BenchResult['callers']>): Table {
+  return {
+    title: "A flood of requests that are refused, by CPU time of the Worker's process",
+    head: ['credential', 'requests', 'refused', 'CPU ms each', 'beside a bare Hono Worker'],
+    rows: floods.map(({ beside, cpuMsEach, credential, refused, requests }) => [
+      credential,
+      String(requests),
+      String(refused),
+      cpuMsEach.toFixed(3),
+      beside.toFixed(3),
+    ]),
   }
 }
 

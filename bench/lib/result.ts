@@ -1,3 +1,4 @@
+import type { CallersResult } from '../measures/callers.ts'
 import type { ColdRow } from '../measures/cold.ts'
 import type { ColdReadsRow } from '../measures/cold-reads.ts'
 import type { FirstRequests } from '../measures/first-request.ts'
@@ -48,6 +49,7 @@ export interface BenchResult {
   readonly largest?: readonly LargestRow[]
   readonly throughput?: readonly ThroughputRow[]
   readonly router?: RouterResult
+  readonly callers?: CallersResult
   readonly wire?: WireResult
   readonly protocols?: readonly ProtocolRow[]
 }

@@ -13,6 +13,7 @@ import {
   type Subject,
 } from '../models/subjects.ts'
 import { staticSubject, writerSubject } from '../models/task-subjects.ts'
+import { measureCallers } from './callers.ts'
 import { measureCold } from './cold.ts'
 import { measureColdReads } from './cold-reads.ts'
 import { type Bench, type Effort, FULL, subject } from './context.ts'
@@ -36,6 +37,7 @@ export const PARTS = [
   'largest',
   'throughput',
   'router',
+  'callers',
   'wire',
   'protocols',
 ] as const
@@ -74,7 +76,7 @@ const MEASURED: readonly Measured[] = [
   // About as large as an isolate can hold.
   made('encoder-medium-int8', ['largest'], true),
   made('distilbert-int8', ['largest'], true),
-  { name: ROUTER_MODEL, parts: ['router'], make: () => identitySubject(ROUTER_MODEL, ROUTER_INPUT) },
+  { name: ROUTER_MODEL, parts: ['router', 'callers'], make: () => identitySubject(ROUTER_MODEL, ROUTER_INPUT) },
   {
     name: WIRE_MODEL,
     parts: ['wire'],
@@ -151,6 +153,7 @@ export async function measureAll(bench: Bench, parts: ReadonlySet<Part>): Promis
     ...(of('largest').length > 0 && parts.has('largest') && { largest: await measureLargest(bench, of('largest')) }),
     ...(parts.has('throughput') && { throughput: await measureThroughput(bench) }),
     ...(parts.has('router') && { router: await measureRouter(bench) }),
+    ...(parts.has('callers') && { callers: await measureCallers(bench) }),
     ...(parts.has('wire') && { wire: await measureWire(bench) }),
     ...(parts.has('protocols') && { protocols: await measureProtocols(bench) }),
   }

@@ -36,14 +36,14 @@ export const ROUTER_INPUT: Input = {
 }
 
 /** The infer request, padded with blanks, which JSON allows, to the size that is to be compared. */
-function body(): string {
+export function routerBody(): string {
   const { name, datatype, shape, data } = ROUTER_INPUT
   return JSON.stringify({ inputs: [{ name, datatype, shape, data: Array.from(data, Number) }] }).padEnd(BODY_BYTES)
 }
 
 export async function measureRouter(bench: Bench): Promise<RouterResult> {
   const { loadRounds, loadSeconds } = bench.effort
-  const text = body()
+  const text = routerBody()
   const post = (path: string): Buffer =>
     requestBytes({ method: 'POST', path, headers: { 'content-type': 'application/json' }, body: text })
   // Every connection gets a place, or refusals would be counted instead of work.
