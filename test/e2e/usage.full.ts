@@ -43,6 +43,12 @@ async function modelFolder(
   await writeFile(join(at, 'verge.json'), JSON.stringify(description))
 }
 
+/** A model whose results are kept, however little they cost. */
+async function keptAnswers() {
+  const { files, settings } = await retriever()
+  return { files, settings: { ...settings, cache: { ttlSeconds: 600 } } }
+}
+
 async function readTokenizer(name: string, config: object): Promise<void> {
   const at = join(folder, 'tokenizers', name)
   await mkdir(at, { recursive: true })
@@ -57,8 +63,9 @@ beforeAll(async () => {
   env.localModelPath = join(folder, 'tokenizers')
   await modelFolder('retriever', await retriever())
   await modelFolder('ranker', await ranker())
+  await modelFolder('kept', await keptAnswers())
   await cp(join(ROOT, 'models/abacus'), join(folder, 'models/abacus'), { recursive: true })
-  for (const name of ['retriever', 'ranker']) await readTokenizer(name, { tokenizer_class: 'BertTokenizer' })
+  for (const name of ['retriever', 'ranker', 'kept']) await readTokenizer(name, { tokenizer_class: 'BertTokenizer' })
   await readTokenizer('abacus', { tokenizer_class: 'GPT2Tokenizer' })
   const persistTo = join(folder, 'state')
   server = await startProcess({
@@ -68,7 +75,7 @@ beforeAll(async () => {
     vars: { VERGE_API_KEY: OPERATOR },
   })
   const target = await openTarget({ local: persistTo })
-  one = await issueKey()
+  one = await issueKey({ models: ['*'], actions: ['infer', 'mint'] })
   two = await issueKey()
   for (const { record } of [one, two]) await storeKey(record, target.truth)
   await target.dispose()
@@ -90,15 +97,29 @@ function pairTokens(query: string, texts: readonly string[]): number {
   return texts.reduce((sum, text) => sum + (tokenizer?.encode(query, { text_pair: text }).length ?? 0), 0)
 }
 
+interface Sent {
+  readonly requests: number
+  readonly errors: number
+  readonly cached: number
+  readonly byToken: number
+  readonly input: number
+  readonly output: number
+}
+
+const NOTHING: Sent = { requests: 0, errors: 0, cached: 0, byToken: 0, input: 0, output: 0 }
+
 /** What was sent by a key, model by model. */
 class Tally {
-  readonly models = new Map<string, { requests: number; errors: number; input: number; output: number }>()
+  readonly models = new Map<string, Sent>()
 
-  add(model: string, input: number, output = 0, errors = 0): void {
-    const sum = this.models.get(model) ?? { requests: 0, errors: 0, input: 0, output: 0 }
+  add(model: string, input: number, output = 0, more: Partial<Sent> = {}): void {
+    const sum = this.models.get(model) ?? NOTHING
+    const { byToken = 0, cached = 0, errors = 0 } = more
     this.models.set(model, {
       requests: sum.requests + 1,
       errors: sum.errors + errors,
+      cached: sum.cached + cached,
+      byToken: sum.byToken + byToken,
       input: sum.input + input,
       output: sum.output + output,
     })
@@ -262,11 +283,32 @@ describe("a protocol's counts are those of transformers.js", () => {
     tallies.one.add('retriever@1', tokens)
   })
 
+  it('in an answer from the result cache, too', async () => {
+    const tokens = tokensOf('kept', TEXTS)
+    const usage = { prompt_tokens: tokens, total_tokens: tokens }
+    for (const cached of [0, 1]) {
+      const { data, response } = await openai().embeddings.create({ model: 'kept', input: TEXTS }).withResponse()
+      expect([response.headers.get('verge-cache'), data.usage]).toEqual([cached === 1 ? 'hit' : 'miss', usage])
+      tallies.one.add('kept@1', tokens, 0, { cached })
+    }
+  })
+
+  it("and a browser token's requests are those of its key, whose usage it cannot read", async () => {
+    const origin = 'https://app.example.com'
+    const minted = await posted<{ token: string }>('/v1/tokens', { origins: [origin], models: ['retriever'] }, one.text)
+    const headers = { authorization: `Bearer ${minted.token}`, origin, 'content-type': 'application/json' }
+    const body = JSON.stringify({ model: 'retriever', input: 'No.' })
+    const answer = await fetch(`${server.url}/v1/embeddings`, { method: 'POST', headers, body })
+    expect(answer.status, await answer.text()).toBe(200)
+    tallies.one.add('retriever@1', tokensOf('retriever', ['No.']), 0, { byToken: 1 })
+    expect((await fetch(`${server.url}/v1/usage`, { headers })).status).toBe(403)
+  })
+
   it('and failures are counted as what they are', async () => {
     expect((await post('/v1/embeddings', { model: 'retriever', input: [] }, one.text)).status).toBe(400)
-    tallies.one.add('retriever@1', 0, 0, 1)
+    tallies.one.add('retriever@1', 0, 0, { errors: 1 })
     expect((await post('/v1/embeddings', { model: 'missing', input: 'a' }, one.text)).status).toBe(404)
-    tallies.one.add('', 0, 0, 1)
+    tallies.one.add('', 0, 0, { errors: 1 })
   })
 })
 
@@ -282,9 +324,9 @@ async function report(key: string, query = ''): Promise<UsageReport> {
 
 function reported({ data }: UsageReport) {
   return Object.fromEntries(
-    data.map(({ errors, input_tokens: input, model, output_tokens: output, requests }) => [
+    data.map(({ by_token: byToken, cached, errors, input_tokens: input, model, output_tokens: output, requests }) => [
       model ?? '',
-      { requests, errors, input, output },
+      { requests, errors, cached, byToken, input, output },
     ]),
   )
 }
@@ -324,9 +366,9 @@ describe('what was sent', () => {
         const read = async () =>
           Object.fromEntries(
             (await usage('--key', key.record.id)).data.map(
-              ({ errors, inputTokens: input, model, outputTokens: output, requests }) => [
+              ({ byToken, cached, errors, inputTokens: input, model, outputTokens: output, requests }) => [
                 model ?? '',
-                { requests, errors, input, output },
+                { requests, errors, cached, byToken, input, output },
               ],
             ),
           )
