@@ -244,7 +244,7 @@ export const BINDINGS = {
     required: false,
     default: '',
     description:
-      'What callers have used of their [rates and budgets](budgets.md). Without it callers with a budget are refused with `limits_unavailable`, and each isolate counts rates by itself',
+      'What callers have used of their [rates and budgets](budgets.md). Without it callers with a budget are refused with `limits_unavailable`, each isolate counts rates by itself, and no [usage](usage.md) is counted',
   },
   ADDRESS_RATE: {
     kind: 'rate limit',
