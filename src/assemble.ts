@@ -24,8 +24,8 @@ import { VergeEngine } from './engine/verge/engine.ts'
 import { VERGE_ENGINE_VERSION } from './engine/verge/version.ts'
 import { TOKENIZER_IMAGE } from './media/text/compiled/format.ts'
 import type { LedgerObject } from './metering/ledger/durable.ts'
+import { limiting } from './metering/limiting.ts'
 import type { Metering } from './metering/metering.ts'
-import { UNLIMITED } from './metering/unlimited.ts'
 import { LedgerUsage } from './metering/usage/ledger-usage.ts'
 import { HealthView } from './placement/health.ts'
 import { KvHealthStore } from './placement/health-store.ts'
@@ -69,6 +69,9 @@ export interface Env {
   readonly LEDGER?: DurableObjectNamespace<LedgerObject>
   /** Where the generations of signed releases are kept. Optional: without it each isolate knows only what it has read. */
   readonly RELEASES?: DurableObjectNamespace
+  /** Limits of the platform, in front of that: for addresses, and for keys. Optional. */
+  readonly ADDRESS_RATE?: RateLimit
+  readonly KEY_RATE?: RateLimit
   /** The files that the playground consists of. Optional: without it there is no page. */
   readonly ASSETS?: Fetcher
   /** Variables and secrets, parsed by `config/` and documented in docs/configuration.md. */
@@ -197,7 +200,8 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
   const keys = new KeyReader(copies, truth, shared)
   const attempts = new Attempts(shared)
   const usage = usageOf(env, shared, truth)
-  const metering = usage?.counting(UNLIMITED) ?? UNLIMITED
+  const limited = limitedMetering(env, config, shared, keys)
+  const metering = usage?.counting(limited) ?? limited
   const deps: AppDeps = {
     ...shared,
     serving: local,
@@ -255,6 +259,28 @@ function releaseCheck(
 ): ReleaseCheck | undefined {
   if (keys.length === 0) return undefined
   return new ReleaseCheck({ ...shared, keys, memory: namespace && new DurableReleases(namespace) })
+}
+
+/** What callers may use, leased from their ledgers. A key that was revoked is read again. */
+function limitedMetering(
+  { LEDGER, ADDRESS_RATE, KEY_RATE }: Env,
+  config: Config,
+  shared: Shared,
+  keys: KeyReader,
+): Metering {
+  const { plans, modelLimits, limitsWhenUnavailable: whenUnavailable } = config
+  return limiting({
+    ...shared,
+    plans,
+    modelLimits,
+    whenUnavailable,
+    addressRate: ADDRESS_RATE,
+    keyRate: KEY_RATE,
+    ledger: LEDGER && {
+      lease: (principal, request) => LEDGER.get(LEDGER.idFromName(principal)).lease(principal, request),
+    },
+    onRevoked: (principal) => keys.forget(principal.replace(/^key:/, '')),
+  })
 }
 
 /** What callers use, counted in their ledgers; undefined where there are none. */

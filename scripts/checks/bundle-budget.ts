@@ -41,9 +41,9 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   // Of it 21 KB are grants, and keys: their form, their records, who has them and how often wrong ones are tried; 9 KB are
   // browser tokens; 20 KB verify the tokens of a sign-in, and read its rules.
   'src/access': 80_000,
-  // Plans, and the ledger of rates and budgets.
-  'src/metering': 40_000,
-  'src/assemble.ts': 9_000,
+  // Plans, what isolates lease of the ledger of rates and budgets, that ledger (16 KB), and what callers use (32 KB).
+  'src/metering': 76_000,
+  'src/assemble.ts': 11_000,
   'src/worker.ts': 5_000,
   // Moves CPU time from the first request, which is billed, to the start-up (decision 15).
   'src/rehearsal': 13_000,

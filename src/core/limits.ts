@@ -357,6 +357,22 @@ export const LIMITS = {
   leaseKeptMs: 3_600_000,
   /** Leases that a ledger keeps for that: three each of forty isolates. What comes back of older ones stays spent. */
   leasesKept: 128,
+  /** What a lease should last for: at ten requests a second in an isolate one in a hundred requests leases. */
+  leaseSpanMs: 10_000,
+  /** A ledger that takes longer to answer is away. It is near its callers as a rule, and at the other end of the world at worst. */
+  leaseCallMs: 2_000,
+  /** How often a request looks whether another one's call to the ledger has an answer. */
+  leasePollMs: 5,
+  /** How long an isolate believes a refusal: meanwhile others may give something back. A flood asks the ledger no more often. */
+  leaseRefusalMs: 1_000,
+  /** A ledger that is away is asked again after a second, and after twice as long each time, up to this. */
+  leaseRestMs: 30_000,
+  /** What is held for a principal that was idle for so long goes back. The platform lets work continue 30 s behind an answer. */
+  leaseIdleMs: 5_000,
+  /** A call that got no answer is repeated for this long, less than `leaseKeptMs`, by which it is known again. */
+  leaseUnsettledMs: 3_000_000,
+  /** Principals that an isolate holds leases for, of a kilobyte each. */
+  leasePrincipals: 2_048,
   /** Windows of rates of addresses and models up to this are not written to storage: a ledger that is reset forgets one of them. */
   memoryRateSeconds: 60,
 

@@ -6,6 +6,7 @@ import type { UsageBlock } from '../usage/block.ts'
 import type { UsageLedger } from '../usage/ledger-usage.ts'
 import { PrincipalUsage, type PrincipalUsageOptions, type UsageAnswer } from '../usage/principal-usage.ts'
 import type { UsageQuestion } from '../usage/usage-tables.ts'
+import { type KeyCheckOptions, keyRefusal } from './key-check.ts'
 import type { LeaseReply, LeaseRequest, LedgerLimits } from './lease.ts'
 import { PrincipalLedger } from './ledger.ts'
 import { SqlLedgerStore } from './sql-store.ts'
@@ -15,9 +16,10 @@ export interface LedgerDeps {
   /** Its `now` must count from 1970. */
   readonly clock: Clock
   readonly limits: Pick<Limits, 'leaseMs' | 'leaseKeptMs' | 'leasesKept' | 'memoryRateSeconds'> &
-    PrincipalUsageOptions['limits']
+    PrincipalUsageOptions['limits'] &
+    KeyCheckOptions['limits']
   readonly logger: Logger
-  /** R2, for snapshots of the usage. */
+  /** R2: the truth about keys, and a place for snapshots of the usage. */
   readonly store: Store
 }
 
@@ -40,8 +42,14 @@ export class LedgerObject extends DurableObject implements UsageLedger {
     this.#forgetful = this.#over(new MemoryLedgerStore())
   }
 
+  /**
+   * A key that was revoked gets nothing from this moment on.
+   * @throws store_unavailable if nobody can say whether it was
+   */
   async lease(principal: string, request: LeaseRequest): Promise<LeaseReply> {
-    const { clock, limits } = this.#deps
+    const { clock, limits, store } = this.#deps
+    const refusal = await keyRefusal(principal, { truth: store, clock, limits })
+    if (refusal !== undefined) return { revoked: refusal }
     const unpaid = UNPAID.test(principal)
     const ledger = unpaid && windowSeconds(request.limits) <= limits.memoryRateSeconds ? this.#forgetful : this.#kept()
     const answer = ledger.lease(request, clock.now())

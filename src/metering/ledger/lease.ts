@@ -22,11 +22,13 @@ export interface LeaseRequest {
   readonly limits: LedgerLimits
   /** What the request at hand needs: less is of no use to it. Nothing where the isolate only says what was used. */
   readonly need: Quantities
+  /** What all requests of the isolate need that wait for a lease now. */
+  readonly waiting: Quantities
   /** What the isolate expects to use soon. */
   readonly wish: Quantities
   /** Leases that end, with what was not used of them. */
   readonly ended: readonly EndedLease[]
-  /** What requests took beyond what had been leased for them. */
+  /** What requests took beyond what had been leased for them; less than nothing where they gave back more than was left to end. */
   readonly owed: Quantities
 }
 

@@ -53,9 +53,9 @@ const EMPTY: Saved = { periods: { mark: 0, closed: {}, granted: {} }, windows: {
  * so that a ledger that was reset knows as much as before. What is leased counts as spent, and is written before it is
  * answered. What comes back of a lease is credited once, to the periods that it was taken from.
  *
- * How much a lease has: what is needed, and beyond that what is wished for, up to a quarter of what is left, or with `n`
- * isolates that lease to a half divided by `n`. So parts become smaller as a budget runs low, the last of it goes to
- * whoever needs it, and together the parts that isolates hold are never more than half of what was left.
+ * How much a lease has: what requests wait for, as far as there is as much, and beyond that what is wished for, up to a
+ * quarter of what is left, or with `n` isolates that lease to a half divided by `n`. So parts become smaller as a budget runs low, and the
+ * last of it goes to whoever needs it.
  */
 export class PrincipalLedger {
   readonly #options: LedgerOptions
@@ -163,8 +163,9 @@ function charged(saved: Saved, amounts: Quantities, periods: readonly string[], 
 function chargePeriods(periods: Periods, amounts: Quantities, keys: readonly string[]): Periods {
   const granted = { ...periods.granted }
   for (const key of keys) {
+    const known = granted[key]
     // A period that was left behind is not kept any more, and begins at no time again.
-    if (granted[key] !== undefined || !isNothing(positive(amounts))) granted[key] = sumOf(granted[key] ?? {}, amounts)
+    if (known !== undefined || !isNothing(positive(amounts))) granted[key] = positive(sumOf(known ?? {}, amounts))
   }
   return { ...periods, granted }
 }
@@ -186,13 +187,14 @@ function refusalOf(need: Quantities, { lines }: Account): Refusal | undefined {
 }
 
 /** @param holders isolates that lease, this one included */
-function partOf({ need, wish }: LeaseRequest, { left }: Account, holders: number): Quantities {
+function partOf({ need, waiting, wish }: LeaseRequest, { left }: Account, holders: number): Quantities {
   const share = Math.min(LARGEST_SHARE, 1 / (2 * holders))
   return eachKind((kind) => {
     const most = left(kind)
     // Of what is not limited nothing needs to be leased.
     if (most === Number.POSITIVE_INFINITY) return 0
-    return Math.max(need[kind] ?? 0, Math.min(wish[kind] ?? 0, Math.floor(most * share)))
+    const needed = Math.max(need[kind] ?? 0, Math.min(waiting[kind] ?? 0, most))
+    return Math.max(needed, Math.min(wish[kind] ?? 0, Math.floor(most * share)))
   })
 }
 

@@ -19,6 +19,7 @@ async function leased(principal: string, request: Partial<LeaseRequest>): Promis
     holder: 'a',
     limits: { rates: [], budgets: { total: { tokens: 1000 } } },
     need: {},
+    waiting: {},
     wish: {},
     ended: [],
     owed: {},
@@ -31,7 +32,7 @@ async function leased(principal: string, request: Partial<LeaseRequest>): Promis
 
 describe('the ledger of a principal', () => {
   it('is continued by the object that comes after an eviction in the middle of a count', async () => {
-    const principal = `key:${crypto.randomUUID()}`
+    const principal = `user:company:${crypto.randomUUID()}`
     let taken = 0
     for (let i = 0; i < 40; i++) {
       const { amounts } = await leased(principal, { holder: `isolate-${i % 8}`, need: { tokens: 10 } })
@@ -44,7 +45,7 @@ describe('the ledger of a principal', () => {
   })
 
   it('answers a request that is sent again, because its first answer was lost with the object, as before', async () => {
-    const principal = `key:${crypto.randomUUID()}`
+    const principal = `user:company:${crypto.randomUUID()}`
     const request = { id: 'one', need: { tokens: 10 }, wish: { tokens: 100 } }
     const { amounts } = await leased(principal, request)
     await evictDurableObject(stubOf(principal))
@@ -53,7 +54,7 @@ describe('the ledger of a principal', () => {
   })
 
   it('takes leases that are asked for at once one after the other', async () => {
-    const principal = `key:${crypto.randomUUID()}`
+    const principal = `user:company:${crypto.randomUUID()}`
     const answers = await Promise.all(
       Array.from({ length: 60 }, (_, i) => leased(principal, { holder: `isolate-${i % 8}`, need: { tokens: 25 } })),
     )

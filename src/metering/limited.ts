@@ -1,0 +1,166 @@
+import { addressKey } from '../access/address.ts'
+import type { Caller } from '../access/authorize.ts'
+import type { Grant } from '../access/grant.ts'
+import type { Plan } from '../access/plan.ts'
+import type { Logger, RequestContext } from '../core/runtime.ts'
+import type { LeaseBook, Principal } from './leases.ts'
+import { ledgerLimits, strictest } from './limits-of.ts'
+import type { CallerFacts, Metering, Permit } from './metering.ts'
+import { LeasedPermit } from './permit.ts'
+import { flooded, planMissing } from './refusals.ts'
+import type { Slots } from './slots.ts'
+import { UNLIMITED } from './unlimited.ts'
+
+/** A limit of the platform. */
+export interface FloodLimit {
+  limit(options: { key: string }): Promise<{ success: boolean }>
+}
+
+export interface LimitedOptions {
+  readonly book: LeaseBook
+  readonly slots: Slots
+  readonly logger: Logger
+  readonly plans: ReadonlyMap<string, Plan>
+  readonly modelLimits: ReadonlyMap<string, Pick<Plan, 'rate' | 'concurrency'>>
+  readonly addressRate?: FloodLimit | undefined
+  readonly keyRate?: FloodLimit | undefined
+}
+
+/** The plan of callers without a key. */
+const ANONYMOUS = 'anonymous'
+/** That of callers whom nothing limits. */
+const FREE: Plan = {}
+
+/** Who is charged for a request. */
+interface Charged {
+  readonly plan: Plan
+  readonly principals: readonly Principal[]
+  /** Requests at once, by whom. */
+  readonly slots: readonly { readonly name: string; readonly most: number }[]
+}
+
+/**
+ * Limits by plans: of keys, people and tokens by what they were given, of callers without a key by their addresses, and of
+ * models. The operator, other Workers of the account and origins are not limited.
+ */
+export class LimitedMetering implements Metering {
+  readonly #options: LimitedOptions
+  /** What a plan that does not change comes to, by the grant that it is made of. */
+  readonly #charged = new WeakMap<Grant, Map<string, Charged>>()
+
+  constructor(options: LimitedOptions) {
+    this.#options = options
+  }
+
+  async admit(caller: Caller, facts: CallerFacts, context: RequestContext): Promise<Permit> {
+    if (caller.kind !== 'granted' && caller.kind !== 'anonymous') return UNLIMITED.admit(caller, facts, context)
+    if (facts.continued !== true) await this.#refuseFloods(caller, facts)
+    const { plan, principals, slots } = this.#chargedOf(caller, facts)
+    // Most Workers limit nothing.
+    if (plan === FREE && this.#options.modelLimits.size === 0) return UNLIMITED.admit(caller, facts, context)
+    const leave = this.#enter(slots)
+    const permit = new LeasedPermit({
+      book: this.#options.book,
+      context,
+      plan,
+      principals,
+      leave,
+      enterModel: (model) => this.#enterModel(model),
+    })
+    if (facts.continued !== true) await permit.begin()
+    return permit
+  }
+
+  /** @throws rate_limited */
+  async #refuseFloods(caller: Caller, { address }: CallerFacts): Promise<void> {
+    const { addressRate, keyRate, logger } = this.#options
+    const limit = caller.kind === 'granted' ? keyRate : addressRate
+    if (limit === undefined) return
+    const key = caller.kind === 'granted' ? caller.principal : addressKey(address)
+    try {
+      const { success } = await limit.limit({ key })
+      if (success) return
+    } catch (error) {
+      // The ledger is still there.
+      logger.warn('rate_limit_failed', { error })
+      return
+    }
+    throw flooded()
+  }
+
+  /** @throws limits_unavailable for a plan that is not configured */
+  #chargedOf(caller: Extract<Caller, { kind: 'granted' | 'anonymous' }>, { address }: CallerFacts): Charged {
+    if (caller.kind === 'anonymous') return this.#anonymous(address)
+    const { principal, grant, parent } = caller
+    const known = this.#charged.get(grant)?.get(principal)
+    if (known !== undefined) return known
+    const each = [{ principal, grant }, ...(parent === undefined ? [] : [parent])].map((payer) => ({
+      name: payer.principal,
+      plans: this.#plansOf(payer.grant),
+    }))
+    const charged = each.some(({ plans }) => plans.length > 0)
+      ? chargedBy(each)
+      : { plan: FREE, principals: [], slots: [] }
+    const ofGrant = this.#charged.get(grant) ?? new Map<string, Charged>()
+    // A parent's record may change while a token stays: what depends on both is not kept.
+    if (parent === undefined) this.#charged.set(grant, ofGrant.set(principal, charged))
+    return charged
+  }
+
+  /** Its own limits first: of what only one plan may say, they have the say. */
+  #plansOf({ plan: name, limits }: Grant): Plan[] {
+    const own = limits === undefined ? [] : [limits]
+    if (name === undefined) return own
+    const plan = this.#options.plans.get(name)
+    if (plan === undefined) throw planMissing(name)
+    return [...own, plan]
+  }
+
+  /** Rates are each address's own; budgets are those of all callers without a key together. */
+  #anonymous(address: string | undefined): Charged {
+    const plan = this.#options.plans.get(ANONYMOUS)
+    if (plan === undefined) return { plan: FREE, principals: [], slots: [] }
+    const { rates, budgets } = ledgerLimits([plan])
+    const name = `address:${addressKey(address)}`
+    const principals = [
+      { name, limits: { rates, budgets: {} } },
+      { name: ANONYMOUS, limits: { rates: [], budgets } },
+    ]
+    const { concurrency } = plan
+    return { plan, principals, slots: concurrency === undefined ? [] : [{ name, most: concurrency }] }
+  }
+
+  /** @returns gives the slots back @throws rate_limited */
+  #enter(slots: Charged['slots']): () => void {
+    const entered: (() => void)[] = []
+    const leave = (): void => {
+      for (const each of entered.splice(0)) each()
+    }
+    try {
+      for (const { name, most } of slots) entered.push(this.#options.slots.enter(name, most))
+    } catch (error) {
+      leave()
+      throw error
+    }
+    return leave
+  }
+
+  #enterModel(model: string): { readonly principal: Principal; readonly leave: () => void } | undefined {
+    const limits = this.#options.modelLimits.get(model)
+    if (limits === undefined) return undefined
+    const name = `model:${model}`
+    const leave = limits.concurrency === undefined ? () => {} : this.#options.slots.enter(name, limits.concurrency)
+    return { principal: { name, limits: ledgerLimits([limits]) }, leave }
+  }
+}
+
+function chargedBy(each: readonly { readonly name: string; readonly plans: readonly Plan[] }[]): Charged {
+  return {
+    plan: strictest(each.flatMap(({ plans }) => plans)),
+    principals: each.map(({ name, plans }) => ({ name, limits: ledgerLimits(plans) })),
+    slots: each.flatMap(({ name, plans }) => {
+      const { concurrency } = strictest(plans)
+      return concurrency === undefined ? [] : [{ name, most: concurrency }]
+    }),
+  }
+}
