@@ -206,6 +206,7 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     ...shared,
     serving: local,
     metering,
+    limited: { plans: config.plans, models: config.modelLimits },
     ...(usage && { usage }),
     residence: local,
     ...(remote && { placement: remote.placement, signatures: remote.signatures, weights: truth }),

@@ -1,5 +1,6 @@
 import type { Caller } from '../access/authorize.ts'
 import type { Credentials } from '../access/credentials.ts'
+import type { Plan } from '../access/plan.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Clock, Logger, RunCounter } from '../core/runtime.ts'
 import type { WorkLane } from '../core/work.ts'
@@ -30,6 +31,12 @@ export interface AppConfig extends AddressDefaults {
   readonly deadlineMs: number
   /** Names of models that the operator has given them besides their own. */
   readonly modelNames?: ModelNames | undefined
+}
+
+/** Plans and limits of models, by their names. */
+export interface ConfiguredLimits {
+  readonly plans: ReadonlyMap<string, Plan>
+  readonly models: ReadonlyMap<string, Pick<Plan, 'rate' | 'concurrency'>>
 }
 
 /** The playground's document, as bytes; undefined where it was not built. */
@@ -69,6 +76,8 @@ export interface AppDeps {
   readonly page?: PageDocument
   /** Limits and counts requests. Absent where nothing is limited: on an origin. */
   readonly metering?: Metering
+  /** Which limits are configured, for explanations. Absent where there are none. */
+  readonly limited?: ConfiguredLimits
   /** Absent: requests that succeed leave nothing in the log. */
   readonly requestLog?: RequestLog
   /** Absent where the platform has no place for them. */

@@ -12,6 +12,14 @@ const explanationSchema = z
       description:
         'With origins also `place`, `steps` in the order in which they are tried, `considered` (every artifact and origin with the reasons for and against it), and a `refusal` if no place can run the request',
     }),
+    limits: z
+      .looseObject({
+        model: z.looseObject({}).nullable(),
+        caller: z.array(z.looseObject({})),
+      })
+      .meta({
+        description: "The model's own limits, the caller's, and those of a plan by its name: `anonymous`, or `?plan=`",
+      }),
   })
   .meta({ id: 'Explanation' })
 
@@ -38,6 +46,7 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
         parameters: [
           parameter('route', 'query', { ...text, enum: ['task', 'oip', 'openai', 'rerank', 'own'], default: 'task' }),
           parameter('version', 'query', text),
+          parameter('plan', 'query', { ...text, description: 'A plan whose limits are shown; default: `anonymous`' }),
         ],
         responses: { 200: jsonAnswer(schemas.use(explanationSchema), 'The decision'), default: failure },
       },
