@@ -482,6 +482,7 @@ describe('GET /explain', () => {
         facts: { route: 'openai', full: false },
         ask: { hint: 'edge', callerAt: { latitude: 3, longitude: 4 } },
       },
+      limits: { model: null, caller: [], anonymous: null },
     })
     const wrong = await request('/explain/numbers?route=rpc', { headers: OPERATOR })
     expect(wrong.status).toBe(400)
