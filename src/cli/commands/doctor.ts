@@ -1,15 +1,19 @@
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { HttpClient } from '../../cloudflare/http.ts'
 import { type Environment, readEnvironment } from '../../cloudflare/wrangler-config.ts'
+import { parseConfig } from '../../config/config.ts'
 import { CARRIED_KEY } from '../../config/values.ts'
 import { defineCommand } from '../command.ts'
+import { checkAdministration } from '../doctor/administration.ts'
 import { type Check, describeChecks, fail, hasFailed } from '../doctor/check.ts'
 import { checkAccount, checkConfiguration } from '../doctor/configuration.ts'
 import { checkOutside } from '../doctor/outside.ts'
 import { Visitor } from '../doctor/visitor.ts'
-import { ROOT } from '../files/project.ts'
+import { ROOT, STATE } from '../files/project.ts'
 import { localValues } from '../local/configuration.ts'
 import { API_KEY } from '../push/setup.ts'
+import { openTarget } from '../target/open.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 
@@ -42,9 +46,9 @@ const OPTIONS = {
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Checks the configuration in wrangler.toml, the account (with credentials) and a running Worker from outside: health,
-models and their answers, latency, origins, error formats, limits, CORS, headers, privacy. Reports each problem with a
-fix. Changes nothing. Exits with 0 if it finds no problem, else with 1.
+const HELP = `Checks the configuration in wrangler.toml, keys and audit log in the storage, the account (with credentials) and a running
+Worker from outside: health, models and their answers, latency, origins, error formats, limits, CORS, headers, privacy.
+Reports each problem with a fix. Changes nothing. Exits with 0 if it finds no problem, else with 1.
 
 Usage: npx verge doctor [options]
 
@@ -76,6 +80,7 @@ export const doctorCommand = defineCommand({
       const vars = values.env === undefined ? await localValues(configPath) : environment.vars
       checks.push(...(await checkConfiguration({ ...environment, vars }, Date.now(), environment.vars)))
       checks.push(...(await checkAccount(environment, new HttpClient(), process.env)))
+      if (values.env === undefined && values.config === undefined) checks.push(...(await checkLocalStorage(vars)))
     }
     if (visitor !== undefined) {
       const corsOrigin = values.origin ?? configuredOrigin(environment)
@@ -87,6 +92,22 @@ export const doctorCommand = defineCommand({
     return values.json ? JSON.stringify({ ok: !hasFailed(checks), checks }, null, 2) : describeChecks(checks)
   },
 })
+
+/** Keys and audit log of the storage that "npm start" reads, if there is any. */
+async function checkLocalStorage(vars: Readonly<Record<string, unknown>>): Promise<Check[]> {
+  if (!existsSync(join(STATE, 'v3', 'r2'))) return []
+  // faults of the variables are reported with them
+  const plans = await parseConfig(vars).then(
+    (config) => new Set(config.plans.keys()),
+    () => undefined,
+  )
+  const target = await openTarget({ local: STATE })
+  try {
+    return await checkAdministration(target.truth, target.copies[0], { env: undefined, plans, now: Date.now() })
+  } finally {
+    await target.dispose()
+  }
+}
 
 /** A file that cannot be read is a finding, and a Worker that runs can be checked all the same. */
 async function readChecked(

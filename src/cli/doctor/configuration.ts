@@ -16,6 +16,7 @@ import { compatibilityDate } from '../local/workerd.ts'
 import { API_KEY } from '../push/setup.ts'
 import { understandable } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
+import { checkAdministration } from './administration.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
 import { checkDurableObjects, checkRateLimits } from './objects.ts'
 import { checkPages } from './pages.ts'
@@ -148,9 +149,11 @@ export async function checkAccount(
   const setup = `npx verge setup --env ${environment.env}`
   const { bucket, namespaceId, worker, vars } = environment
   // Faults of the variables are reported by checkVariables.
-  const { pinnedModels: pinned = new Set<string>(), origins = [] } = await parseConfig(vars).catch(
-    (): Partial<Config> => ({}),
-  )
+  const {
+    pinnedModels: pinned = new Set<string>(),
+    origins = [],
+    plans,
+  } = await parseConfig(vars).catch((): Partial<Config> => ({}))
   try {
     const api = new CloudflareApi(http, readAccount(env))
     const credentials = await api.s3Credentials()
@@ -174,7 +177,12 @@ export async function checkAccount(
         present ? ok(area, 'the KV namespace exists') : fail(area, absent, `Check the account id, or ${setup}`),
       )
     }
-    if (truth !== undefined) checks.push(...(await checkPages(truth, copy)))
+    if (truth !== undefined) {
+      checks.push(...(await checkPages(truth, copy)))
+      const named = plans === undefined ? undefined : new Set(plans.keys())
+      const options = { env: environment.env, plans: named, now: Date.now() }
+      checks.push(...(await checkAdministration(truth, copy, options)))
+    }
     const secrets = await api.secrets(worker)
     checks.push(...checkSecrets(area, environment, secrets ?? [], origins))
     if (secrets === null) {
