@@ -29,7 +29,7 @@ export function App({ loadBrowser, url }: Props) {
   )
   const worker = { ...asked, value: asked.value?.worker }
   // What the Worker said of another key says nothing of this one.
-  const accepted = asked.value?.session === session ? asked.value.worker.operator : undefined
+  const accepted = asked.value?.session === session ? (asked.value.worker.caller ?? false) : undefined
   const listed = useLoaded(
     async (signal) => ({ session, models: await session.api.models({ signal }) }),
     [session, online],
@@ -37,7 +37,7 @@ export function App({ loadBrowser, url }: Props) {
     (last) => last.session === session,
   )
   const models = { ...listed, value: listed.value?.models }
-  const operator = key !== '' && accepted === true
+  const operator = accepted === 'operator'
   useReturning(
     useCallback(() => {
       worker.reload()

@@ -1,4 +1,4 @@
-import type { WorkerInfo } from '../state/api.ts'
+import type { CallerKind, WorkerInfo } from '../state/api.ts'
 import type { Loaded } from '../state/use-loaded.ts'
 import { KeyField } from './key-field.tsx'
 
@@ -6,8 +6,8 @@ interface Props {
   readonly worker: Loaded<WorkerInfo>
   readonly online: boolean
   readonly apiKey: string
-  /** Whether the Worker knows the key; undefined as long as it has not said so. */
-  readonly accepted: boolean | undefined
+  /** What the Worker takes the credential for, false if it does not accept it; undefined as long as it has not said so. */
+  readonly accepted: CallerKind | false | undefined
   readonly onKey: (key: string) => void
 }
 

@@ -1,18 +1,29 @@
 import { useRef, useState } from 'preact/hooks'
+import type { CallerKind } from '../state/api.ts'
 import { Button, Said, TextInput } from '../ui/index.ts'
 
 interface Props {
   readonly value: string
-  /** Whether the Worker knows it; undefined as long as it has not said so. */
-  readonly accepted: boolean | undefined
+  /** What the Worker takes it for, false if it does not accept it; undefined as long as it has not said so. */
+  readonly accepted: CallerKind | false | undefined
   readonly onKey: (key: string) => void
 }
 
-const STATES = { undefined: 'Key in use', false: 'Key not accepted', true: 'Operator' } as const
+const STATES = {
+  undefined: 'Key in use',
+  false: 'Key not accepted',
+  operator: 'Operator',
+  key: 'Your key',
+  token: 'Browser token',
+  'sign-in': 'Signed in',
+} as const
 
-const UNKNOWN = 'The Worker does not know this key. It shows public models only.'
+const UNKNOWN = 'The Worker does not accept this key or token. Without a valid one it shows public models only.'
 
-/** Where the operator enters the key that shows private models. The page keeps it in this tab's memory alone. */
+/**
+ * Where the operator enters the key that shows private models, and others enter a key or a browser token of theirs. The page
+ * keeps it in this tab's memory alone: never in its address, and never stored.
+ */
 export function KeyField({ accepted, onKey, value }: Props) {
   const [draft, setDraft] = useState('')
   const details = useRef<HTMLDetailsElement>(null)
@@ -22,7 +33,7 @@ export function KeyField({ accepted, onKey, value }: Props) {
     if (details.current !== null) details.current.open = false
     details.current?.querySelector('summary')?.focus()
   }
-  const said = value === '' || accepted === undefined ? '' : accepted ? 'The Worker knows this key.' : UNKNOWN
+  const said = value === '' || accepted === undefined ? '' : accepted ? 'The Worker accepts this key.' : UNKNOWN
   return (
     <div class="key">
       {/* Outside of what is closed: nothing in there is read aloud. */}
@@ -33,7 +44,7 @@ export function KeyField({ accepted, onKey, value }: Props) {
           if (event.key === 'Escape') use(value)
         }}
       >
-        <summary>{value === '' ? 'Operator key' : STATES[`${accepted}`]}</summary>
+        <summary>{value === '' ? 'Key or token' : STATES[`${accepted}`]}</summary>
         <form
           class="key-form"
           onSubmit={(event) => {
@@ -43,11 +54,11 @@ export function KeyField({ accepted, onKey, value }: Props) {
         >
           {value !== '' && accepted === false && <p class="key-wrong">{UNKNOWN}</p>}
           <TextInput
-            label="Operator key"
+            label="Key or token"
             kind="secret"
             value={draft}
             onInput={setDraft}
-            hint="Shows private models, too. The key stays in the memory of this tab and is gone when you close or reload it."
+            hint="Shows private models, too: those of the operator, of your key, or of a browser token. It stays in the memory of this tab and is gone when you close or reload it."
           />
           <div class="key-actions">
             <Button kind="primary" type="submit" disabled={draft.trim() === ''}>

@@ -50,7 +50,7 @@ export function ModelView({ name, onStale, operator, session }: Props) {
     return (
       <>
         <h1 class="gone">There is no model "{name}" here</h1>
-        <p class="lead">It was removed, or it is private: the operator key shows private models.</p>
+        <p class="lead">It was removed, or it is private: a key that may use the model shows it.</p>
         <p>
           <a href="#/">See all models</a>
         </p>

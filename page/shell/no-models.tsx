@@ -8,7 +8,7 @@ export function NoModels({ operator }: { readonly operator: boolean }) {
       <pre class="no-models-command">
         <code>npx verge push model.onnx --name mine</code>
       </pre>
-      {!operator && <p>Private models are shown to the operator only: enter the operator key above.</p>}
+      {!operator && <p>Private models are shown to those who may use them: enter a key above.</p>}
     </Notice>
   )
 }

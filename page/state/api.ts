@@ -1,3 +1,4 @@
+import { credentialsOf } from '../../src/client/credentials.ts'
 import { ask, type CallOptions, json, type Transport } from '../../src/client/transport.ts'
 import type { ModelCard, ModelInfo } from '../models.ts'
 import type { PanelRequest } from '../panels/request.ts'
@@ -7,14 +8,16 @@ export interface WorkerInfo {
   readonly version: string
   readonly engine: string
   readonly ok: boolean
-  /** Whether the Worker knows the key of the page as the operator's. */
-  readonly operator: boolean
+  /** What the Worker takes the page's credential for; undefined where there is none, or it is not accepted. */
+  readonly caller: CallerKind | undefined
 }
+
+export type CallerKind = 'operator' | 'key' | 'sign-in' | 'token'
 
 interface Health {
   readonly engine: string
   readonly status: string
-  readonly heap_bytes?: number
+  readonly caller?: CallerKind
 }
 
 /** Questions of the page itself, beside running models. All throw a `VergeError`. */
@@ -33,16 +36,18 @@ export function createApi(transport: Transport): Api {
     models: async (options) => (await get<{ readonly models: readonly ModelCard[] }>('/models', options)).models,
     model: (name, options) => get<ModelInfo>(`/models/${encodeURIComponent(name)}`, options),
     async worker(options) {
-      const { version } = await get<{ readonly version: string }>('/v2', options)
-      // A Worker that cannot run models answers 503, with the same fields.
+      const anonymous = { ...transport, credentials: credentialsOf({}, transport.clock) }
+      const { version } = await ask(anonymous, { path: '/v2' }, options ?? {}, json<{ readonly version: string }>)
       const credential = await transport.credentials.current()
-      const health = await transport.fetch(`${transport.base}/healthz`, {
-        headers: credential === undefined ? {} : { authorization: `Bearer ${credential}` },
-        signal: options?.signal ?? null,
-      })
-      const { engine, heap_bytes: heap, status } = await json<Health>(health)
-      // Figures are for the operator alone.
-      return { version, engine, ok: status === 'ok', operator: heap !== undefined }
+      const healthFor = (bearer: string | undefined): Promise<Response> =>
+        transport.fetch(`${transport.base}/healthz`, {
+          headers: bearer === undefined ? {} : { authorization: `Bearer ${bearer}` },
+          signal: options?.signal ?? null,
+        })
+      const first = await healthFor(credential)
+      // A token that has ended is refused everywhere, which says nothing of the Worker.
+      const { caller, engine, status } = await json<Health>(first.status === 401 ? await healthFor(undefined) : first)
+      return { version, engine, ok: status === 'ok', caller }
     },
     explain: (name, { method }, options) =>
       get(`/explain/${encodeURIComponent(name)}?route=${ROUTES[method]}`, options),

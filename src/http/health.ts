@@ -18,9 +18,17 @@ export async function health(deps: AppDeps, c: Context<AppEnv>): Promise<Respons
     status: state.ok ? 'ok' : 'unavailable',
     engine: state.engine,
     version: state.version,
+    ...callerIn(c),
     ...figures,
   }
   return c.json(body, state.ok ? 200 : 503)
+}
+
+/** Tells whoever sends a credential that it is accepted, and as what. */
+function callerIn(c: Context<AppEnv>): Pick<HealthBody, 'caller'> {
+  const caller = c.get('caller')
+  if (caller.kind === 'granted') return { caller: caller.by }
+  return caller.kind === 'operator' ? { caller: 'operator' } : {}
 }
 
 /** The same by the status alone, as text-embeddings-inference and vLLM answer. */

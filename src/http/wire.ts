@@ -10,6 +10,8 @@ export const healthSchema = z
     status: z.enum(['ok', 'unavailable']),
     engine: z.string(),
     version: z.string(),
+    /** What the caller's credential is, where it is accepted. */
+    caller: z.enum(['operator', 'key', 'sign-in', 'token']).optional(),
     detail: z.string().optional(),
     heap_bytes: z.number().int().optional(),
     heap_limit_bytes: z.number().int().optional(),

@@ -9,7 +9,7 @@ import { mintToken, type TokenKey } from '../../src/client/index.ts'
 import { KvStore } from '../../src/weights/kv.ts'
 import { R2Store } from '../../src/weights/r2.ts'
 import { issueKey, storeKey } from '../fixtures/keys.ts'
-import { describeInChromium } from '../fixtures/node/chromium.ts'
+import { describeInChromium, shots } from '../fixtures/node/chromium.ts'
 import { type DocsWorker, startDocsWorker } from '../fixtures/node/docs-worker.ts'
 import { builtAssets } from '../fixtures/node/live-worker.ts'
 import { startTokenBackend, type TokenBackend } from '../fixtures/node/token-backend.ts'
@@ -228,6 +228,36 @@ describeInChromium('a page with tokens of its backend', (browser) => {
       `fetch('/v1/models', { headers: { authorization: 'Bearer ${token}' } }).then((r) => r.json()).then(({ data }) => data.map(({ id }) => id))`,
     )
     expect(ids).toEqual(['reviews'])
+  })
+
+  it('of the playground takes one, and keeps it in memory alone', async () => {
+    const { signing } = await backendKey()
+    const { url } = docs.worker
+    const minted = async (order: object = {}) =>
+      ((await offline(signing, { origins: [url], actions: ['infer', 'browser'], ...order })()) as { token: string })
+        .token
+    const page = await browser.open(url)
+    await page.getByText('Key or token').first().click()
+    await page.getByLabel('Key or token').fill(await minted())
+    await page.getByRole('button', { name: 'Use key' }).click()
+    await page.getByText('Browser token', { exact: true }).waitFor()
+    await page.getByRole('link', { name: /^reviews.*private/ }).click()
+    await page.getByRole('heading', { level: 1, name: 'reviews' }).waitFor()
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
+    await page
+      .getByText(/^Answered in/)
+      .first()
+      .waitFor()
+    await shots(page, 'page-token')
+    const kept = await page.evaluate(
+      'JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href])',
+    )
+    expect(kept).not.toContain('verge_bt_')
+    browser.expectProblem(/401/)
+    await page.getByText('Browser token', { exact: true }).click()
+    await page.getByLabel('Key or token').fill(await minted({ now: () => Date.now() - 3_600_000 }))
+    await page.getByRole('button', { name: 'Use key' }).click()
+    await page.getByText('Key not accepted').waitFor()
   })
 
   it('goes on with another token where one has ended, and hears of it where there is no other', async () => {

@@ -101,18 +101,20 @@ describeInChromium('the page', (browser) => {
   it('shows private models to the operator, whose key is gone after a reload', async () => {
     const page = await browser.open(worker.url)
     await page.getByRole('link', { name: /^digits/ }).waitFor()
-    await page.getByText('Operator key').first().click()
-    await page.getByLabel('Operator key').fill('not-the-key-of-anyone')
+    await page.getByText('Key or token').first().click()
+    await page.getByLabel('Key or token').fill('not-the-key-of-anyone')
     await page.getByRole('button', { name: 'Use key' }).click()
     await page.getByText('Key not accepted').waitFor()
     // Read aloud although the form is closed.
-    const said = page.getByRole('status').getByText('The Worker does not know this key. It shows public models only.')
+    const said = page
+      .getByRole('status')
+      .getByText('The Worker does not accept this key or token. Without a valid one it shows public models only.')
     await said.waitFor()
     await page.getByText('Key not accepted').click()
-    await page.getByLabel('Operator key').fill(KEY)
+    await page.getByLabel('Key or token').fill(KEY)
     await accessible(page)
     await page.getByRole('button', { name: 'Use key' }).click()
-    await page.getByRole('status').getByText('The Worker knows this key.').waitFor()
+    await page.getByRole('status').getByText('The Worker accepts this key.').waitFor()
     await page.getByRole('link', { name: /^hidden.*private/ }).click()
     await page.getByRole('heading', { level: 1, name: 'hidden' }).waitFor()
     expect(await page.evaluate('JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])')).toBe(
@@ -127,11 +129,11 @@ describeInChromium('the page', (browser) => {
 
   it('shows the form of the key within the window of a phone', async () => {
     const page = await browser.open(worker.url, { viewport: { width: 360, height: 740 } })
-    await page.getByText('Operator key').first().click()
+    await page.getByText('Key or token').first().click()
     const box = await page.locator('.key-form').boundingBox()
     expect(box?.x).toBeGreaterThanOrEqual(0)
     expect((box?.x ?? 0) + (box?.width ?? 0)).toBeLessThanOrEqual(360)
-    await page.getByLabel('Operator key').fill(KEY)
+    await page.getByLabel('Key or token').fill(KEY)
     await page.getByRole('button', { name: 'Use key' }).click()
     await page.getByRole('link', { name: /^hidden.*private/ }).waitFor()
     // What the key has shown goes with it.

@@ -17,11 +17,14 @@ function apiOf(key: string | undefined, answers: Readonly<Record<string, unknown
       const { pathname, search } = new URL(url)
       paths.push(pathname + search)
       if (pathname !== '/healthz') return Response.json(answers[pathname])
-      const operator = new Headers(init.headers).get('authorization') === 'Bearer right'
+      const sent = new Headers(init.headers).get('authorization')
+      if (sent === 'Bearer ended')
+        return Response.json({ error: { code: 'unauthorized', message: 'It ended.' } }, { status: 401 })
+      const operator = sent === 'Bearer right'
       const body = {
         status: status === 200 ? 'ok' : 'unavailable',
         engine: 'verge',
-        ...(operator && { heap_bytes: 1 }),
+        ...(operator && { caller: 'operator' }),
       }
       return Response.json(body, { status })
     },
@@ -37,14 +40,20 @@ describe('what the page asks beside running models', () => {
       version: '1.2.3',
       engine: 'verge',
       ok: true,
-      operator: false,
+      caller: undefined,
     })
     expect(await apiOf(undefined, V2, 503).api.worker()).toMatchObject({ ok: false })
   })
 
   it('is whether the Worker knows the key', async () => {
-    expect(await apiOf('right', V2).api.worker()).toMatchObject({ operator: true })
-    expect(await apiOf('wrong', V2).api.worker()).toMatchObject({ operator: false })
+    expect(await apiOf('right', V2).api.worker()).toMatchObject({ caller: 'operator' })
+    expect(await apiOf('wrong', V2).api.worker()).toMatchObject({ caller: undefined })
+  })
+
+  it('is how the Worker is, also where a token has ended', async () => {
+    const { api, paths } = apiOf('ended', V2)
+    expect(await api.worker()).toEqual({ version: '1.2.3', engine: 'verge', ok: true, caller: undefined })
+    expect(paths).toEqual(['/v2', '/healthz', '/healthz'])
   })
 
   it('is the models, one model, and why a place was chosen', async () => {
