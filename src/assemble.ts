@@ -200,7 +200,7 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
   const keys = new KeyReader(copies, truth, shared)
   const attempts = new Attempts(shared)
   const usage = usageOf(env, shared, truth)
-  const limited = limitedMetering(env, config, shared, keys)
+  const limited = limitedMetering(env, config, shared, keys, usage)
   const metering = usage?.counting(limited) ?? limited
   const deps: AppDeps = {
     ...shared,
@@ -268,6 +268,7 @@ function limitedMetering(
   config: Config,
   shared: Shared,
   keys: KeyReader,
+  usage: LedgerUsage | undefined,
 ): Metering {
   const { plans, modelLimits, limitsWhenUnavailable: whenUnavailable } = config
   return limiting({
@@ -275,6 +276,7 @@ function limitedMetering(
     plans,
     modelLimits,
     whenUnavailable,
+    usage: usage?.carrier,
     addressRate: ADDRESS_RATE,
     keyRate: KEY_RATE,
     ledger: LEDGER && {

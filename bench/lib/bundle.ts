@@ -17,6 +17,7 @@ const ENTRIES = {
   tokenizers: ['bench/workers/tokenizers.ts', '--config', 'bench/workers/wrangler.toml'],
   slow: ['bench/workers/slow.ts', '--config', 'bench/workers/wrangler.toml'],
   reads: ['bench/workers/reads.ts', '--config', 'bench/workers/wrangler.toml'],
+  limits: ['bench/workers/limits.ts', '--config', 'bench/workers/wrangler.toml'],
   echo: ['bench/workers/echo.ts', '--config', 'bench/workers/wrangler.toml'],
 } as const
 

@@ -21,6 +21,8 @@ const MOST_PROTOCOL_MS = 0.3
 /** What learning who calls may add, of the millisecond that limits and usage share with it. */
 const MOST_CALLER_MS = 1
 const MOST_WRONG_KEY_MS = 0.3
+const MOST_LIMITS_MS = 1
+const MOST_LEDGER_CALLS = 1
 const LEAST_ROUTER = 0.5
 const LEAST_SPEEDUP = 5
 const MOST_ROUNDS = 3
@@ -91,6 +93,23 @@ export function figures(result: BenchResult): Figure[] {
       value: `${(worst?.beside ?? 0).toFixed(2)} ms (${worst?.address})`,
       reached: (worst?.beside ?? 0) <= MOST_PROTOCOL_MS,
     })
+  }
+  if (result.limits) {
+    const { added, callsInHundred } = result.limits
+    found.push(
+      {
+        name: 'what a key, its limits and its usage add to a request, p50',
+        target: `at most ${MOST_LIMITS_MS} ms`,
+        value: `${added.toFixed(2)} ms`,
+        reached: added <= MOST_LIMITS_MS,
+      },
+      {
+        name: 'calls of the ledger in a hundred requests of a caller in a hurry',
+        target: `at most ${MOST_LEDGER_CALLS}`,
+        value: callsInHundred.toFixed(2),
+        reached: callsInHundred <= MOST_LEDGER_CALLS,
+      },
+    )
   }
   return [...engineFigures(result), ...rounds(result), ...pageFigures(result), ...found]
 }

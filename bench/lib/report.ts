@@ -31,6 +31,7 @@ export function tables(result: BenchResult): Table[] {
     result.callers && floodTable(result.callers),
     result.wire && wireTable(result.wire),
     result.protocols && protocolTable(result.protocols),
+    result.limits && limitsTable(result.limits),
   ].filter((table) => table !== undefined)
 }
 
@@ -293,6 +294,23 @@ function protocolTable(rows: NonNullable<BenchResult['protocols']>): Table {
       milliseconds(time.p95),
       beside.toFixed(2),
     ]),
+  }
+}
+
+function limitsTable({ callsInHundred, withLimits, without }: NonNullable<BenchResult['limits']>): Table {
+  const side = (name: string, { p50, p95 }: Summary, calls: string): string[] => [
+    name,
+    milliseconds(p50),
+    milliseconds(p95),
+    calls,
+  ]
+  return {
+    title: 'One text to one model, in ms, and calls of the ledger',
+    head: ['caller', 'p50', 'p95', 'calls in 100 requests'],
+    rows: [
+      side('anonymous, of a Worker that limits and counts nothing', without, '0'),
+      side('with a key, a rate and four budgets, counted', withLimits, callsInHundred.toFixed(2)),
+    ],
   }
 }
 

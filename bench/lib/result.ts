@@ -3,6 +3,7 @@ import type { ColdRow } from '../measures/cold.ts'
 import type { ColdReadsRow } from '../measures/cold-reads.ts'
 import type { FirstRequests } from '../measures/first-request.ts'
 import type { LargestRow } from '../measures/largest.ts'
+import type { LimitsRow } from '../measures/limits.ts'
 import type { LoadingMemory } from '../measures/loading.ts'
 import type { PagesResult } from '../measures/pages.ts'
 import type { ProtocolRow } from '../measures/protocols.ts'
@@ -52,4 +53,5 @@ export interface BenchResult {
   readonly callers?: CallersResult
   readonly wire?: WireResult
   readonly protocols?: readonly ProtocolRow[]
+  readonly limits?: LimitsRow
 }

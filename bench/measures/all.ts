@@ -19,6 +19,7 @@ import { measureColdReads } from './cold-reads.ts'
 import { type Bench, type Effort, FULL, subject } from './context.ts'
 import { measureFirstRequests } from './first-request.ts'
 import { measureLargest } from './largest.ts'
+import { measureLimits } from './limits.ts'
 import { measureLoading } from './loading.ts'
 import { measurePages } from './pages.ts'
 import { measureProtocols } from './protocols.ts'
@@ -40,6 +41,7 @@ export const PARTS = [
   'callers',
   'wire',
   'protocols',
+  'limits',
 ] as const
 export type Part = (typeof PARTS)[number]
 
@@ -101,7 +103,7 @@ export const MODELS: readonly string[] = MEASURED.map(({ name }) => name)
 /** Bundles, packs and stores what the parts need. */
 export async function prepare({ effort, models, parts }: Chosen, progress: Bench['progress']): Promise<Bench> {
   const folders: Partial<Record<WorkerName, string>> = {}
-  for (const name of ['verge', 'timed', 'plain', 'uncapped', 'reads', 'slow', 'echo'] as const) {
+  for (const name of ['verge', 'timed', 'plain', 'uncapped', 'reads', 'slow', 'limits', 'echo'] as const) {
     progress(`bundling ${name}`)
     folders[name] = await bundle(name)
   }
@@ -114,7 +116,10 @@ export async function prepare({ effort, models, parts }: Chosen, progress: Bench
   progress('filling local R2 and KV')
   // Only who measures other runtimes needs the plain files, which are as large as the models.
   const alone = (name: string) => MEASURED.some((model) => model.name === name && model.parts.join() === 'largest')
-  const stored = parts.has('protocols') ? [await staticSubject(), await writerSubject()] : []
+  const stored = [
+    ...(parts.has('protocols') || parts.has('limits') ? [await staticSubject()] : []),
+    ...(parts.has('protocols') ? [await writerSubject()] : []),
+  ]
   await fillStorage(bundles.echo, [
     ...subjects.map((made) => (alone(made.name) ? { name: made.name, packed: made.packed } : made)),
     ...stored,
@@ -156,6 +161,7 @@ export async function measureAll(bench: Bench, parts: ReadonlySet<Part>): Promis
     ...(parts.has('callers') && { callers: await measureCallers(bench) }),
     ...(parts.has('wire') && { wire: await measureWire(bench) }),
     ...(parts.has('protocols') && { protocols: await measureProtocols(bench) }),
+    ...(parts.has('limits') && { limits: await measureLimits(bench) }),
   }
 }
 

@@ -468,8 +468,11 @@ export const LIMITS = {
   /** Addresses of which wrong keys are counted; the one that tried longest ago is forgotten first. */
   failingAddresses: 4_096,
 
-  /** Requests of one principal that an isolate counts before it hands them to the ledger: what a killed isolate loses, less one. */
-  usageFlushRequests: 100,
+  /**
+   * Requests of one principal that an isolate counts before it hands them to the ledger: what a killed isolate loses, less one.
+   * With the calls for leases there is less than one call in a hundred requests.
+   */
+  usageFlushRequests: 250,
   /** Fewer wait so long. Work behind an answer may take 30 s. */
   usageFlushMs: 10_000,
   /** After a ledger did not answer. */

@@ -9,11 +9,18 @@ import { limitedOf } from './limits-of.ts'
 import { LocalRates } from './local-rates.ts'
 import { limitsUnavailable, refusal } from './refusals.ts'
 import { isWithin, type Span } from './span.ts'
+import type { UsageBlock } from './usage/block.ts'
 
 /** `open` admits by the isolate's own count, `closed` refuses. */
 export interface WhenUnavailable {
   readonly rates: 'open' | 'closed'
   readonly budgets: 'open' | 'closed'
+}
+
+export interface UsageCarrier {
+  carry(principal: string): UsageBlock | undefined
+  /** The block has arrived. */
+  carried(principal: string, block: UsageBlock): void
 }
 
 export interface LeaseBookOptions {
@@ -24,6 +31,8 @@ export interface LeaseBookOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly randomId: () => string
+  /** What was counted of a principal goes with what is asked for it, so that both are one call. */
+  readonly usage?: UsageCarrier | undefined
   /** A principal gets nothing any more: what was read of its key is out of date. */
   readonly onRevoked?: (principal: string) => void
   readonly limits: Pick<
@@ -166,12 +175,19 @@ export class LeaseBook {
 
   /** Never rejects: an account without an answer rests. */
   async #send(name: string, entry: Entry, request: LeaseRequest): Promise<void> {
-    const { clock, ledger, limits, logger, onRevoked } = this.#options
+    const { clock, ledger, limits, logger, onRevoked, usage } = this.#options
     if (ledger === undefined) return
+    const block = usage?.carry(name)
     try {
-      const reply = await untilLate<LeaseReply, never>(ledger.lease(name, request), limits.leaseCallMs, clock, () => {
-        throw new Error('the ledger did not answer in time')
-      })
+      const reply = await untilLate<LeaseReply, never>(
+        ledger.lease(name, { ...request, ...(block && { usage: block }) }),
+        limits.leaseCallMs,
+        clock,
+        () => {
+          throw new Error('the ledger did not answer in time')
+        },
+      )
+      if (block !== undefined) usage?.carried(name, block)
       const now = clock.now()
       entry.failures = 0
       if ('revoked' in reply) {

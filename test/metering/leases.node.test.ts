@@ -293,6 +293,27 @@ it('a principal whose key was revoked gets nothing, and its key is read again', 
   expect(forgotten).toEqual([principal.name])
 })
 
+describe('what was counted of a principal', () => {
+  const block = { source: 'isolate', seq: 7, lastUsedAt: 5, rows: [] }
+
+  it('goes with what is asked for it, until it has arrived', async () => {
+    const carried: number[] = []
+    const usage = {
+      carry: (principal: string) => (principal === 'key:a' && carried.length === 0 ? block : undefined),
+      carried: (_: string, { seq }: { readonly seq: number }) => void carried.push(seq),
+    }
+    const { book, clock, ledgers } = bookOf({ usage })
+    ledgers.fate = () => 'lost'
+    expect(await outcome(clock, book.take(withTokens(1000), { tokens: 10 }, testContext()))).toBe('limits_unavailable')
+    expect(carried).toEqual([])
+    ledgers.fate = () => 'well'
+    await clock.advance(2_000)
+    for (const need of [10, 500]) await outcome(clock, book.take(withTokens(1000), { tokens: need }, testContext()))
+    expect(carried).toEqual([7])
+    expect(ledgers.calls.map(({ request }) => request.usage?.seq)).toEqual([7, 7, undefined])
+  })
+})
+
 it('a clock that goes back holds nothing closed for longer', async () => {
   const { book, clock } = bookOf()
   const principal = withRate(4, 60)

@@ -32,6 +32,8 @@ export interface WorkerdOptions {
   readonly direct?: boolean
   /** Called with each line that the Worker logs. */
   readonly log?: (line: string) => void
+  /** Whether callers are limited and counted; left out: yes. */
+  readonly ledger?: boolean
   /** Other Workers beside it in the same process, bound to it or not, by Miniflare's options. */
   readonly beside?: readonly BesideWorker[]
 }
@@ -62,7 +64,7 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     compatibilityFlags: ['enable_request_signal'],
     r2Buckets: ['BUCKET'],
     kvNamespaces: ['KV'],
-    durableObjects: durableObjectsIn(directory),
+    durableObjects: durableObjectsIn(directory, options),
     ...(options.assets !== undefined && { assets: assetsIn(options.assets) }),
     // Measurements and tests need real runs, so the result cache is off by default.
     bindings: { CORS_ALLOW: '*', RESULT_CACHE_TTL_SECONDS: '0', LOG_SAMPLE_RATE: '0', ...options.vars },
@@ -152,7 +154,7 @@ export function modulesIn(directory: string) {
 const OBJECT_CLASSES = { STREAMS: 'SpeechStream', LEDGER: 'Ledger', RELEASES: 'ReleaseGuard' } as const
 
 /** Those that the bundle exports: a benchmark's other Workers have none, and workerd would not start. */
-function durableObjectsIn(directory: string) {
+function durableObjectsIn(directory: string, { ledger = true }: Pick<WorkerdOptions, 'ledger'>) {
   const scripts = modulesIn(directory)
     .filter(({ type }) => type === 'ESModule')
     .map(({ path }) => readFileSync(path, 'utf8'))
@@ -162,7 +164,7 @@ function durableObjectsIn(directory: string) {
   }
   return Object.fromEntries(
     Object.entries(OBJECT_CLASSES)
-      .filter(([, className]) => isExported(className))
+      .filter(([binding, className]) => isExported(className) && (ledger || binding !== 'LEDGER'))
       .map(([binding, className]) => [binding, { className, useSQLite: true }]),
   )
 }

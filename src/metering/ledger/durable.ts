@@ -48,6 +48,8 @@ export class LedgerObject extends DurableObject implements UsageLedger {
    */
   async lease(principal: string, request: LeaseRequest): Promise<LeaseReply> {
     const { clock, limits, store } = this.#deps
+    // Before anything can refuse: it was used.
+    if (request.usage !== undefined) await this.bookUsage(principal, request.usage)
     const refusal = await keyRefusal(principal, { truth: store, clock, limits })
     if (refusal !== undefined) return { revoked: refusal }
     const unpaid = UNPAID.test(principal)

@@ -1,4 +1,5 @@
 import type { Rate } from '../../access/plan.ts'
+import type { UsageBlock } from '../usage/block.ts'
 import type { Kind, Quantities } from './quantities.ts'
 
 /** Days and months are UTC's. A total never begins again. */
@@ -30,6 +31,8 @@ export interface LeaseRequest {
   readonly ended: readonly EndedLease[]
   /** What requests took beyond what had been leased for them; less than nothing where they gave back more than was left to end. */
   readonly owed: Quantities
+  /** What the isolate has counted of the principal meanwhile: booked once, by what the block says of itself. */
+  readonly usage?: UsageBlock
 }
 
 export interface EndedLease {

@@ -2,6 +2,7 @@ import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { untilAborted, untilLate } from '../../core/runtime.ts'
 import type { Store } from '../../weights/store.ts'
+import type { UsageCarrier } from '../leases.ts'
 import type { Metering } from '../metering.ts'
 import type { UsageBlock } from './block.ts'
 import { counted } from './counted.ts'
@@ -38,6 +39,11 @@ export class LedgerUsage implements UsageQueries {
   /** The same metering, whose requests are counted. */
   counting(metering: Metering): Metering {
     return counted(metering, { clock: this.#options.clock, reporter: this.#reporter })
+  }
+
+  /** For what goes to the ledger anyway. */
+  get carrier(): UsageCarrier {
+    return this.#reporter
   }
 
   /** Gives up on a ledger that does not answer. */

@@ -2,6 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { env } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
 import type { LeaseAnswer, LeaseReply, LeaseRequest } from '../../../src/metering/ledger/lease.ts'
+import { NO_COUNTS } from '../../../src/metering/usage/counts.ts'
 
 interface Stub {
   lease(principal: string, request: LeaseRequest): Promise<LeaseReply>
@@ -51,6 +52,19 @@ describe('the ledger of a principal', () => {
     await evictDurableObject(stubOf(principal))
     expect((await leased(principal, request)).amounts).toEqual(amounts)
     expect((await leased(principal, {})).lines[0]?.remaining).toBe(900)
+  })
+
+  it('books what was counted once, also where it refuses', async () => {
+    const principal = `user:company:${crypto.randomUUID()}`
+    const counts = { ...NO_COUNTS, requests: 3, inputTokens: 40 }
+    const day = new Date().toISOString().slice(0, 10)
+    const usage = { source: 'isolate', seq: 1, lastUsedAt: Date.now(), rows: [{ day, model: 'a@1', counts }] }
+    expect((await leased(principal, { need: { tokens: 2_000 }, usage })).refused?.line).toBe('total-tokens')
+    await leased(principal, { need: { tokens: 2 }, usage })
+    const { sql } = await runInDurableObject(stubOf(principal), (_, { storage }) => ({
+      sql: storage.sql.exec('SELECT requests, input_tokens FROM usage_rows').toArray(),
+    }))
+    expect(sql).toEqual([{ requests: 3, input_tokens: 40 }])
   })
 
   it('takes leases that are asked for at once one after the other', async () => {

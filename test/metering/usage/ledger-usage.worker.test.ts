@@ -69,6 +69,7 @@ describe('usage in ledgers', () => {
     const id = keyNamed('usage-two-isolates')
     const [one, two] = [isolate(), isolate()]
     await one.call(id, 3)
+    expect(LIMITS.usageFlushRequests).toBe(250)
     await two.call(id, LIMITS.usageFlushRequests)
     await expect
       .poll(async () => (await one.usage.of(`key:${id}`, thisMonth(), signal)).sums)
@@ -76,11 +77,11 @@ describe('usage in ledgers', () => {
         {
           name: 'a@1',
           counts: counts({
-            requests: 103,
-            inputTokens: 1_030,
-            milliUnits: 206_000,
-            cpuMicroseconds: 103 * 450,
-            nanoUsd: 103 * 809,
+            requests: 253,
+            inputTokens: 2_530,
+            milliUnits: 506_000,
+            cpuMicroseconds: 253 * 450,
+            nanoUsd: 253 * 809,
           }),
         },
       ])

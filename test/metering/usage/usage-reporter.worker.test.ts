@@ -47,7 +47,7 @@ function setup() {
 }
 
 describe('what an isolate hands to the ledgers', () => {
-  it('is one call for a hundred requests', async () => {
+  it('is one call for many requests', async () => {
     const { calls, record, total } = setup()
     for (let i = 0; i < 10; i++) {
       record(LIMITS.usageFlushRequests)
@@ -93,7 +93,7 @@ describe('what an isolate hands to the ledgers', () => {
     record(1_000)
     await settle()
     expect(calls).toHaveLength(1)
-    // The tries of the two answers behind which something is handed over: the hundredth request's, and the first one's.
+    // The tries of the two answers behind which something is handed over: the request's that filled the block, and the first one's.
     await clock.advance(60_000)
     expect(calls).toHaveLength(6)
   })
