@@ -1,4 +1,5 @@
 import type { Alias } from '../catalog/alias.ts'
+import type { Manifest } from '../catalog/manifest.ts'
 import type { ModelFile } from '../catalog/model-file.ts'
 import { isVergeError, throwIfAborted } from '../core/errors.ts'
 import { USAGE_HEADER } from '../core/headers.ts'
@@ -17,7 +18,7 @@ import type {
   RouteFacts,
 } from '../placement/placement.ts'
 import type { Admission, Ticket } from '../serving/admission.ts'
-import { type RunLedger, tokensIn } from '../serving/ledger.ts'
+import { type RunLedger, type RunPermit, tokensIn } from '../serving/ledger.ts'
 import type { Generation, Models, ResolvedModel, Runner, RunResult } from '../serving/serving.ts'
 import type { Run, TaskModel } from '../tasks/task.ts'
 import { type Access, resolveVersion, visibleModel } from './access.ts'
@@ -278,6 +279,8 @@ async function forwardToOrigin<A>(
   if (placement === undefined || !decision.forward) return undefined
   slot.leave()
   let ticket: Ticket | undefined
+  const { permit } = context.ledger ?? {}
+  if (permit !== undefined) await assertSomethingLeft(permit, model.manifest)
   try {
     ticket = placement.admission.enter(context.requestId)
     const request = await forwarding.request(ticket)
@@ -294,6 +297,19 @@ async function forwardToOrigin<A>(
   } finally {
     ticket?.leave()
   }
+}
+
+/**
+ * Refuses what an origin is to answer where nothing is left: what it takes is known when it has answered. What is taken
+ * here is settled when the request ends.
+ * @throws budget_spent, limits_unavailable
+ */
+async function assertSomethingLeft(permit: RunPermit, { task, text }: Manifest): Promise<void> {
+  const units = permit.spend(1)
+  if (units !== undefined) await units
+  const reads = text !== undefined || task === 'text-generation'
+  const tokens = reads ? permit.tokens(1, 0) : undefined
+  if (tokens !== undefined) await tokens
 }
 
 /** An origin's answer, with what it took booked: as it says in a header, else as the answer says on its way through. */

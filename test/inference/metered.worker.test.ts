@@ -33,7 +33,7 @@ describe('a text', () => {
     const answer = await post(CHAT, chat)
     const { usage: said } = await answer.json<{ usage: { prompt_tokens: number; completion_tokens: number } }>()
     const { completion_tokens: outputTokens, prompt_tokens: inputTokens } = said
-    expect(usage).toEqual([
+    expect(usage).toMatchObject([
       {
         model: 'abacus@2',
         status: 200,
@@ -253,6 +253,18 @@ describe('an origin that answers a request', () => {
     const answer = await post('/v2/models/far/infer', TENSORS)
     expect([answer.status, answer.headers.get('verge-usage')]).toEqual([200, null])
     expect(usage).toMatchObject([{ units: 7.5, originUnits: 7.5, inputTokens: 3, outputTokens: 0 }])
+  })
+
+  it('is not asked where no units, or no tokens, are left', async () => {
+    let asked = 0
+    const fetch: Fetch = async () => Response.json({ outputs: [], choices: [], asked: asked++ })
+    const body = { model: 'writes', messages: [] }
+    for (const none of [{ units: 0 }, { tokens: 0 }]) {
+      expect((await placed('verge', fetch, none).post(CHAT, body)).status).toBe(429)
+    }
+    // What takes no tokens needs none.
+    expect((await placed('verge', fetch, { tokens: 0 }).post('/v2/models/far/infer', TENSORS)).status).toBe(200)
+    expect(asked).toBe(1)
   })
 
   it('is told what the plan allows, where it is one of ours', async () => {
