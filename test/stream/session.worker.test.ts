@@ -6,9 +6,11 @@ import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import { StreamSession, type StreamSocket } from '../../src/stream/session.ts'
+import type { StreamDeps } from '../../src/stream/stream-context.ts'
 import type { StreamOptions } from '../../src/stream/stream-options.ts'
 import { FakeServing, testModel } from '../fixtures/http.ts'
 import { LISTENER, LISTENER_AUDIO, LISTENER_SIGNATURE } from '../fixtures/listener.ts'
+import { meteringOf } from '../fixtures/metering.ts'
 
 /** What the listener computes, without an engine. */
 async function listen(inputs: Tensors): Promise<Tensors> {
@@ -58,7 +60,12 @@ class FakeSocket implements StreamSocket {
   }
 }
 
-function stream(compute: (inputs: Tensors) => Promise<Tensors> = listen, places = 4, limits: Partial<Limits> = {}) {
+function stream(
+  compute: (inputs: Tensors) => Promise<Tensors> = listen,
+  places = 4,
+  limits: Partial<Limits> = {},
+  metering?: StreamDeps['metering'],
+) {
   let now = 1_000_000
   const model = testModel(
     'listener',
@@ -76,9 +83,13 @@ function stream(compute: (inputs: Tensors) => Promise<Tensors> = listen, places 
     logger: silentLogger,
     limits: { ...LIMITS, ...limits },
     runs: { finished: 0 },
+    ...(metering && { metering }),
   }
   const socket = new FakeSocket()
-  const session = StreamSession.begin(socket, deps, OPENING)
+  const session = StreamSession.begin(socket, deps, {
+    ...OPENING,
+    ...(metering && { facts: { address: '192.0.2.7' } }),
+  })
   const send = (bytes: number): Promise<void> => session.receive(new ArrayBuffer(bytes), () => {})
   const setVisibility = (visibility: Visibility): void => {
     serving.alias = async () => ({ ...model.alias, visibility })
@@ -263,5 +274,33 @@ describe('a stream', () => {
     session.leave()
     await send(320)
     expect(serving.runs).toHaveLength(0)
+  })
+})
+
+describe('a stream whose caller has limits', () => {
+  it('pays for what it hears, as part of a request that was counted, and closes when the budget is spent', async () => {
+    const spent = new VergeError('budget_spent', 'The budget is spent.', { details: { budget: 'units' } })
+    const { facts, left, metering, usage } = meteringOf({ units: 2, spent })
+    const { send, socket } = stream(listen, 4, {}, metering)
+    const window = LISTENER.length * 2
+    for (let i = 0; i < 3; i++) await send(window)
+    expect(socket.closed).toEqual({ code: 1008, reason: 'budget_spent' })
+    expect(socket.sent.at(-1)).toMatchObject({ type: 'error', error: { code: 'budget_spent', budget: 'units' } })
+    expect(left.units).toBe(0)
+    expect(usage.map(({ status, units }) => [status, units])).toEqual([
+      [200, 1],
+      [200, 1],
+      [429, 0],
+    ])
+    expect(facts[0]).toEqual({ address: '192.0.2.7', continued: true })
+  })
+
+  it('says when it may be opened again where it is to wait', async () => {
+    const busy = new VergeError('limits_unavailable', 'Nobody counts.', { retryAfter: 5 })
+    const { metering } = meteringOf({ admit: busy })
+    const { send, socket } = stream(listen, 4, {}, metering)
+    await send(LISTENER.length * 2)
+    expect(socket.closed?.code).toBe(1013)
+    expect(socket.sent.at(-1)).toMatchObject({ error: { code: 'limits_unavailable', retry_after: 5 } })
   })
 })
