@@ -304,6 +304,31 @@ describeInChromium('a page with tokens of its backend', (browser) => {
     SLOW_MS,
   )
 
+  it.each(['POST /v1/tokens', 'mintToken'])('has a budget that does not begin again, by %s', async (way) => {
+    const { signing, text } = await backendKey()
+    const order = { budget: { requests: 3 }, minutes: 60 }
+    backend.makers.set('three', way === 'mintToken' ? offline(signing, order) : online(text, order))
+    const outcomes = await inPage<unknown[]>(
+      await open(app, [/429/]),
+      'three',
+      `const value = await token()
+       const fixed = () => createClient({ url, token: value, retries: 3 })
+       const outcomes = []
+       for (let i = 0; i < 5; i++) outcomes.push(await fixed().classify('reviews', 'text ' + i).then(() => 'answered', ({ code, status }) => [code, status]))
+       const response = await fetch(url + '/v1/embeddings', {
+         method: 'POST',
+         headers: { authorization: 'Bearer ' + value, 'content-type': 'application/json' },
+         body: JSON.stringify({ model: 'reviews', input: 'text' }),
+       })
+       const { error } = await response.json()
+       return [...outcomes, [response.status, error.code]]`,
+    )
+    const spent = ['budget_spent', 429]
+    expect(outcomes).toEqual(['answered', 'answered', 'answered', spent, spent, [429, 'insufficient_quota']])
+    // Another token of the same key has a budget of its own.
+    expect(await inPage(await open(), 'three', `return ${ASK}`)).toEqual(await expected())
+  })
+
   it('opens a stream with a token, as far as the token goes', async () => {
     const { text } = await backendKey()
     backend.makers.set('mint', online(text))
