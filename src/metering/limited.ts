@@ -77,6 +77,8 @@ export class LimitedMetering implements Metering {
     const limit = caller.kind === 'granted' ? keyRate : addressRate
     if (limit === undefined) return
     const key = caller.kind === 'granted' ? caller.principal : addressKey(address)
+    // Calls that come over no address would all be one.
+    if (key === '') return
     try {
       const { success } = await limit.limit({ key })
       if (success) return

@@ -332,6 +332,12 @@ describe("the platform's limits", () => {
     expect(limited.ledgers.calls).toEqual([])
   })
 
+  it('hold for addresses, and not for callers that have none', async () => {
+    const limited = new Limited({ addressRate: { limit: () => Promise.resolve({ success: false }) } })
+    await expect(limited.admit({ kind: 'anonymous' })).rejects.toMatchObject({ code: 'rate_limited' })
+    expect((await limited.admit({ kind: 'anonymous' }, {})).plan).toEqual({})
+  })
+
   it('are left out where they fail', async () => {
     const limited = new Limited({ keyRate: { limit: () => Promise.reject(new Error('away')) } })
     expect(await limited.admitted(keyOf({ rate: '3/1m' }), 5)).toBe(3)
