@@ -92,6 +92,22 @@ describe('another Worker', () => {
     )
   })
 
+  it('is counted under its name, which strangers do not have', async () => {
+    const used = async (principal: string): Promise<number> => {
+      const response = await fetch(`${worker.url}/v1/usage?group=model&principal=${principal}`, {
+        headers: { authorization: `Bearer ${KEY}` },
+      })
+      const { data } = (await response.json()) as { data: { model: string | null; requests: number }[] }
+      return data.find(({ model }) => model === 'floats@1')?.requests ?? 0
+    }
+    const principals = ['service:shop', 'anonymous']
+    const before = await Promise.all(principals.map(used))
+    for (let i = 0; i < 3; i++) await call('shop', 'run', 'floats', floats(1, 2))
+    await run('floats', floats(1, 2))
+    for (const [i, more] of [3, 1].entries())
+      await expect.poll(() => used(principals[i] ?? '')).toBe((before[i] ?? 0) + more)
+  })
+
   it('runs tensors, typed both ways', async () => {
     expect(await run('floats', floats(1.5, -2))).toEqual({
       answer: {
