@@ -8,6 +8,7 @@ import { tokenCheck } from './access/tokens/check.ts'
 import { type AppDeps, createApp } from './app.ts'
 import { CatalogReader } from './catalog/reader.ts'
 import { ReleaseCheck } from './catalog/signing/release-check.ts'
+import { SignedAliases } from './catalog/signing/signed-aliases.ts'
 import type { Config } from './config/config.ts'
 import type { Limits } from './core/limits.ts'
 import type { Clock, Logger, RunCounter, Sha256Factory } from './core/runtime.ts'
@@ -189,6 +190,8 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     pinned: config.pinnedModels,
     random: platform.random,
   })
+  // what an origin would not be served it is not given either
+  const given = releases === undefined ? truth : new SignedAliases(truth, releases, limits)
   const remote = originPlacement(local, env, config, shared)
   const admission = new BoundedAdmission({
     slots: limits.admittedRequests,
@@ -209,7 +212,7 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     limited: { plans: config.plans, models: config.modelLimits },
     ...(usage && { usage }),
     residence: local,
-    ...(remote && { placement: remote.placement, signatures: remote.signatures, weights: truth }),
+    ...(remote && { placement: remote.placement, signatures: remote.signatures, weights: given }),
     admission: renewing(admission, limits.requestDeadlineMs, shared),
     downloads: {
       chunks: new ChunkPassage(copies, truth, shared),

@@ -158,6 +158,14 @@ export function shown(model: string, visibility: Visibility): AliasChange {
   }
 }
 
+/** Leaves everything as it is, for a new signature. @throws model_not_found */
+export function asItIs(model: string): AliasChange {
+  return (old) => {
+    if (old === null) throw noSuchModel(model)
+    return { ...old, bySeeding: isSeeded(old) }
+  }
+}
+
 /** Takes out a version that is not live. @throws model_not_found, version_not_found, conflict if it is live */
 export function withoutVersion(model: string, version: string): AliasChange {
   return (old) => {

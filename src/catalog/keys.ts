@@ -12,3 +12,10 @@ export function manifestKey(model: string, version: string): string {
 export function aliasKey(model: string): string {
   return ALIAS_PREFIX + model
 }
+
+/** What a signed model was last, kept when it is removed or when its signature is given up: its generations go on from there. */
+export const LAST_RELEASE_PREFIX = 'last-release/'
+
+export function lastReleaseKey(model: string): string {
+  return LAST_RELEASE_PREFIX + model
+}

@@ -22,10 +22,12 @@ import { canonicalBytes } from './canonical-json.ts'
 import type { ChangeLog } from './change-log.ts'
 import { changeRecord, readStored, type StoredRecord } from './change-record.ts'
 import { equal, refreshCopies } from './copies.ts'
-import { aliasKey, manifestKey } from './keys.ts'
+import { aliasKey, lastReleaseKey, manifestKey } from './keys.ts'
 import type { Manifest } from './manifest.ts'
 import { aliasJson, checkAlias, checkManifest } from './parse.ts'
 import { assertServable, checkBlobs } from './servable.ts'
+import { keepLastRelease } from './signing/last-release.ts'
+import { ReleaseSigning, type SignRequest } from './signing/release-signing.ts'
 
 type WriterLimits = Pick<
   Limits,
@@ -47,6 +49,8 @@ export interface CatalogWriterOptions {
   readonly limits: WriterLimits
   /** Has every change of an alias before it is made. */
   readonly audit?: ChangeLog | undefined
+  /** Signs changes of aliases; asked for when the first of them is made. Without it signed models are left as they are. */
+  readonly signing?: (() => Promise<ReleaseSigning>) | undefined
 }
 
 export interface WriteOptions {
@@ -56,7 +60,9 @@ export interface WriteOptions {
 
 export interface UpdateOptions extends WriteOptions {
   /** What the audit log calls the change; by what has changed if left out. */
-  readonly action?: 'rollback'
+  readonly action?: 'rollback' | 'sign'
+  /** Signs the alias even if the change leaves it as it is. */
+  readonly sign?: SignRequest
 }
 
 export interface AliasUpdate {
@@ -93,6 +99,7 @@ export class CatalogWriter {
   readonly #logger: Logger
   readonly #limits: WriterLimits
   readonly #audit: ChangeLog | undefined
+  readonly #signing: () => Promise<ReleaseSigning>
 
   constructor(truth: Store, copies: readonly Store[], options: CatalogWriterOptions) {
     this.#truth = truth
@@ -102,6 +109,7 @@ export class CatalogWriter {
     this.#logger = options.logger ?? silentLogger
     this.#limits = options.limits
     this.#audit = options.audit
+    this.#signing = options.signing ?? (async () => new ReleaseSigning({}))
   }
 
   /** The stores to write to. */
@@ -171,24 +179,34 @@ export class CatalogWriter {
    * updates the copies. `change` may be called repeatedly; an unchanged result is not written.
    * @throws errors of `change`; alias_invalid; conflict if a version would change its contents, or too many races were
    * lost; manifest_invalid and weights_unavailable if a live or new version is incomplete in the source of truth;
-   * store_unavailable, the signal's reason
+   * signature_invalid if the model is signed and the change cannot be; store_unavailable, the signal's reason
    */
-  async updateAlias(model: string, change: AliasChange, { signal, action }: UpdateOptions = {}): Promise<AliasUpdate> {
+  async updateAlias(model: string, change: AliasChange, options: UpdateOptions = {}): Promise<AliasUpdate> {
+    const { signal, action, sign } = options
     const checked = new Set<string>()
     for (let attempt = 0; attempt < this.#limits.aliasWriteAttempts; attempt++) {
       const old = await this.#readAlias(model, signal)
-      const next = nextAlias(model, old?.value ?? null, change)
-      const unchanged = old !== null && isUnchanged(old.value, next)
+      // generations of a model that was removed are not given out again
+      const last = old ?? (await this.#readAlias(model, signal, lastReleaseKey(model)))
+      const after = Math.max(last?.value.generation ?? 0, sign?.above ?? 0)
+      const unsigned = nextAlias(model, old?.value ?? null, change, after)
+      const unchanged = old !== null && sign === undefined && isUnchanged(old.value, unsigned)
       if (!unchanged) {
+        const at = Math.floor(this.#clock.now() / 1000)
+        const next = await (await this.#signing()).sealed(unsigned, last, at, sign)
         await this.#assertAllowed(next, old?.value ?? null, checked, signal)
         const bytes = canonicalBytes(next)
         throwIfAborted(signal)
+        if (old?.value.signature !== undefined && next.signature === undefined) {
+          await this.#truth.put(lastReleaseKey(model), old.bytes)
+        }
         const named = action ?? actionOf(old?.value ?? null, next)
         const made = await this.#change(model, named, old, bytes)
         if (!made) continue
+        const copied = await this.#refreshCopies(model, false)
+        return { alias: next, changed: true, copied }
       }
-      const copied = await this.#refreshCopies(model, unchanged)
-      return { alias: unchanged ? old.value : next, changed: !unchanged, copied }
+      return { alias: old.value, changed: false, copied: await this.#refreshCopies(model, true) }
     }
     throw new VergeError(
       'conflict',
@@ -251,6 +269,7 @@ export class CatalogWriter {
         },
       )
     }
+    if (present?.bytes) await keepLastRelease(this.#truth, model, present.bytes, await this.#signing())
     throwIfAborted(signal)
     if (present !== null) await this.#change(model, 'remove-model', present, null)
     await this.#refreshCopies(model, present === null)
@@ -303,13 +322,13 @@ export class CatalogWriter {
     }
   }
 
-  async #readAlias(model: string, signal: AbortSignal | undefined): Promise<StoredAlias | null> {
-    const found = await readStored(this.#truth, aliasKey(model), this.#limits.aliasBytes, signal)
+  async #readAlias(model: string, signal: AbortSignal | undefined, key = aliasKey(model)): Promise<StoredAlias | null> {
+    const found = await readStored(this.#truth, key, this.#limits.aliasBytes, signal)
     if (found === null) return null
     if (found.bytes === null) {
       throw new VergeError(
         'alias_invalid',
-        `The alias of model "${model}" is larger than ${this.#limits.aliasBytes} bytes. Delete it in the bucket and push ` +
+        `The record ${key} in the bucket is larger than ${this.#limits.aliasBytes} bytes. Delete it in the bucket and push ` +
           'the model again.',
       )
     }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type AppDeps, createApp } from '../app.ts'
 import { CatalogReader } from '../catalog/reader.ts'
+import { ReleaseCheck } from '../catalog/signing/release-check.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
 import { WorkLane } from '../core/work.ts'
 import { BatchingEngine } from '../engine/batching/engine.ts'
@@ -21,6 +22,7 @@ import { ORIGIN_LIMITS } from './limits.ts'
 import { OriginMetrics } from './metrics.ts'
 import { ModelNotes } from './model-notes.ts'
 import { OnlyModels } from './only-models.ts'
+import { ReleaseFile } from './release-file.ts'
 import type { OriginSettings } from './settings.ts'
 import { nodeSha256 } from './sha256.ts'
 
@@ -63,6 +65,15 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
   const kept = new LastGoodStore(settings.source, copies, { clock, logger, recordBytes: limits.manifestBytes })
   const layers = [settings.models === undefined ? kept : new OnlyModels(kept, settings.models)]
   const blobs = new BlobLoader(layers, shared)
+  const { cacheFolder, releaseKeys: releasedBy } = settings
+  const releases =
+    releasedBy.length === 0
+      ? undefined
+      : new ReleaseCheck({
+          ...shared,
+          keys: releasedBy,
+          memory: await ReleaseFile.open(join(cacheFolder, 'releases.json'), releasedBy),
+        })
 
   const native = new ProcessEngine({
     clock,
@@ -110,7 +121,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
   const serving = new LocalServing({
     ...shared,
     place: 'origin',
-    catalog: new CatalogReader(layers, shared),
+    catalog: new CatalogReader(layers, { ...shared, releases }),
     blobs,
     files: new FileCache({
       clock,

@@ -1,3 +1,4 @@
+import type { ReleaseKey } from '../catalog/signing/public-keys.ts'
 import type { Provider } from '../engine/native/support.ts'
 import type { Store } from '../weights/store.ts'
 import type { LogLevel } from './logger.ts'
@@ -10,6 +11,8 @@ export interface OriginSettings {
   readonly models?: ReadonlySet<string>
   /** Models that are in memory before the origin is ready. */
   readonly preload: readonly string[]
+  /** Public keys that releases must be signed with; empty where they need no signature. */
+  readonly releaseKeys: readonly ReleaseKey[]
   /** Secrets that requests may be signed with. */
   readonly keys: readonly string[]
   readonly host: string

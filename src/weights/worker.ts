@@ -88,6 +88,7 @@ export class WorkerStore implements Store {
         body === null ? emptyBody() : bodyOf(byteReader(body), this.#bodyOptions(answer.status, range, signal))
       return { ...infoOf(answer), body: stream }
     }
+    if (answer.status === 500) throw (await refusedRelease(answer, signal)) ?? refused(this.name, answer.status)
     leave(answer)
     if (answer.status === 404) return null
     // A range that begins at the end or after it.
@@ -195,6 +196,28 @@ async function clockOf(answer: Response, signal: AbortSignal | undefined): Promi
     }
     return Number.isSafeInteger(error?.time_ms) ? Number(error?.time_ms) : undefined
   } catch {
+    return undefined
+  }
+}
+
+/** Refusals of one record, after which its last good copy must not be used either. */
+const OF_A_RELEASE = ['signature_invalid', 'release_outdated'] as const
+
+/** Why the Worker gives out no alias; undefined for any other failure. */
+async function refusedRelease(answer: Response, signal: AbortSignal | undefined): Promise<VergeError | undefined> {
+  if (answer.body === null) return undefined
+  try {
+    const bytes = await readAtMost(answer.body, REFUSAL_BYTES, signal)
+    const { error } = JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array(0))) as {
+      readonly error?: { readonly code?: unknown }
+    }
+    const code = OF_A_RELEASE.find((each) => each === error?.code)
+    return (
+      code &&
+      new VergeError(code, 'The Worker does not give out this release, because it does not accept its signature.')
+    )
+  } catch {
+    throwIfAborted(signal)
     return undefined
   }
 }

@@ -48,7 +48,7 @@ describe('ReleaseGuardObject', () => {
   it('is raised by nothing that no accepted key has signed', async () => {
     const model = newName()
     await keep(model, await signer.signed(aliasOf(model, 5)))
-    const forged = canonicalBytes({ ...(await signer.sign(aliasOf(model, 5))), generation: 9 })
+    const forged = canonicalBytes({ ...(await signer.signAlias(aliasOf(model, 5))), generation: 9 })
     expect(await keep(model, canonicalBytes(aliasOf(model, 9)))).toEqual({ fault: 'unsigned' })
     expect(await keep(model, forged)).toEqual({ fault: 'wrong' })
     expect(await keep(model, await second.signed(aliasOf(model, 9)))).toEqual({ fault: 'unknown_key' })

@@ -6,7 +6,7 @@ import { sha256Hex } from '../../core/sha256.ts'
 import type { Alias } from '../alias.ts'
 import type { GenerationVerdict } from './generations.ts'
 import type { ReleaseKey } from './public-keys.ts'
-import { type AliasSignature, checkSignature, isExpired, type SignatureFault } from './signature.ts'
+import { type AliasSignature, checkSignature, describeFault, isExpired, type SignatureFault } from './signature.ts'
 
 /** Remembers the newest release of each model for longer, and for more readers, than this process can. */
 export interface ReleaseMemory {
@@ -142,18 +142,6 @@ export class ReleaseCheck {
       { cause: failure, details: { model }, retryAfter: limits.releaseGuardPauseMs / 1000 },
     )
   }
-}
-
-const FAULTS: Readonly<Record<SignatureFault, string>> = {
-  unsigned: 'is not signed, and this deployment accepts signed releases only',
-  unknown_key: 'is signed by a key that this deployment does not accept',
-  wrong: 'is not what was signed',
-  expired: 'has a signature that has ended',
-}
-
-/** What is wrong with a signature, for a person; follows the name of what was signed. */
-function describeFault(fault: SignatureFault): string {
-  return FAULTS[fault]
 }
 
 function unsound(model: string, fault: SignatureFault): VergeError {

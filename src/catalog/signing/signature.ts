@@ -68,3 +68,15 @@ export async function checkSignature(
 export function isExpired({ expires }: Pick<AliasSignature, 'expires'>, now: number): boolean {
   return expires !== undefined && now >= expires * 1000
 }
+
+const FAULTS: Readonly<Record<SignatureFault, string>> = {
+  unsigned: 'is not signed',
+  unknown_key: 'is signed by a key that is not accepted',
+  wrong: 'is not what was signed',
+  expired: 'has a signature that has ended',
+}
+
+/** What is wrong with a signature, for a person; follows the name of what was signed. */
+export function describeFault(fault: SignatureFault): string {
+  return FAULTS[fault]
+}

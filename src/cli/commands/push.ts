@@ -17,6 +17,7 @@ import { assertPushable, assertReachable } from '../push/preflight.ts'
 import { describeLive, type PushResult, pushModel } from '../push/push.ts'
 import { renderJson } from '../report/report.ts'
 import { renderText } from '../report/text.ts'
+import { SIGNING_OPTIONS } from '../signing/options.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS, type TargetArguments } from '../target/arguments.ts'
 import { OPERATOR_OPTION } from '../target/operator.ts'
 import { withTarget } from '../target/session.ts'
@@ -28,6 +29,7 @@ import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 const WHERE_OPTIONS = {
   ...TARGET_OPTIONS,
   ...OPERATOR_OPTION,
+  ...SIGNING_OPTIONS,
   live: {
     type: 'boolean',
     shown: '--no-live',

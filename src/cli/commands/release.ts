@@ -11,6 +11,7 @@ import {
 import { defineCommand } from '../command.ts'
 import { readerOf } from '../push/inventory.ts'
 import { describeLive } from '../push/push.ts'
+import { SIGNING_OPTIONS } from '../signing/options.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed, versionNamed } from '../target/names.ts'
 import { OPERATOR_OPTION } from '../target/operator.ts'
@@ -33,6 +34,7 @@ const OPTIONS = {
   private: { type: 'boolean', help: 'only the operator may run the model' },
   ...TARGET_OPTIONS,
   ...OPERATOR_OPTION,
+  ...SIGNING_OPTIONS,
   'dry-run': { type: 'boolean', help: 'show what would change; change nothing' },
   json: { type: 'boolean', help: 'print JSON' },
   ...HELP_OPTION,

@@ -1,6 +1,7 @@
 import { defineCommand } from '../command.ts'
 import { keysNaming } from '../keys/naming.ts'
 import { planRemoval, type RemovalPlan, type RemovalResult, remove } from '../push/removal.ts'
+import { SIGNING_OPTIONS } from '../signing/options.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed, versionNamed } from '../target/names.ts'
 import { OPERATOR_OPTION } from '../target/operator.ts'
@@ -16,6 +17,7 @@ const OPTIONS = {
   'dry-run': { type: 'boolean', help: 'show what would be removed; change nothing' },
   ...TARGET_OPTIONS,
   ...OPERATOR_OPTION,
+  ...SIGNING_OPTIONS,
   verbose: { type: 'boolean', help: 'list all versions, even if there are many' },
   json: { type: 'boolean', help: 'print JSON; needs --yes or --dry-run' },
   ...HELP_OPTION,

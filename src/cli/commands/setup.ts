@@ -7,6 +7,8 @@ import { defineCommand } from '../command.ts'
 import { modelFolders, ROOT } from '../files/project.ts'
 import { type PackedModel, packFolder } from '../pack/packer.ts'
 import { API_KEY, planSetup, type SetupStep } from '../push/setup.ts'
+import { SIGNING_OPTIONS } from '../signing/options.ts'
+import { signingFor } from '../signing/signing.ts'
 import { OPERATOR_OPTION, operatorName } from '../target/operator.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { agreed } from '../terminal/confirm.ts'
@@ -33,6 +35,7 @@ const OPTIONS = {
   },
   config: { type: 'string', value: 'FILE', help: 'default: wrangler.toml' },
   ...OPERATOR_OPTION,
+  ...SIGNING_OPTIONS,
   ...HELP_OPTION,
 } as const satisfies Options
 
@@ -67,7 +70,9 @@ export const setupCommand = defineCommand({
     const http = new HttpClient()
     const apiKey = operatorKey(process.env)
     const by = operatorName(values.by, process.env)
-    const steps = await planSetup({ http, account, configPath, environment, models, apiKey, location, by })
+    const signing = () => signingFor({ env, remote: true, configPath }, values, process.env)
+    const context = { http, account, configPath, environment, models, apiKey, location, by, signing }
+    const steps = await planSetup(context)
     console.log(`${environment.worker}, in account ${account.id}:\n\n${steps.map(describe).join('\n')}\n`)
     const open = steps.filter((step) => step.apply !== undefined)
     if (values['dry-run']) return 'Nothing was changed (--dry-run).'

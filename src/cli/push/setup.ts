@@ -1,4 +1,5 @@
 import { AUDIT_PREFIX, HEAD_KEY } from '../../audit/entry.ts'
+import { LAST_RELEASE_PREFIX } from '../../catalog/keys.ts'
 import type { CatalogWriter } from '../../catalog/writer.ts'
 import type { Account } from '../../cloudflare/account.ts'
 import { CloudflareApi, DRAFT_BINDING } from '../../cloudflare/api.ts'
@@ -13,7 +14,7 @@ import {
 import type { Store } from '../../weights/store.ts'
 import type { PackedModel } from '../pack/packer.ts'
 import { remoteStores } from '../target/remote.ts'
-import { auditLogOf, writerOf } from '../target/target.ts'
+import { type Administrator, auditLogOf, writerOf } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { counted, binarySize as formatBytes, printable } from '../terminal/format.ts'
 import { isLive, notLive, publish } from './publish.ts'
@@ -22,7 +23,7 @@ import type { PushResult } from './push.ts'
 /** The operator's key: the one secret that there is. */
 export const API_KEY = 'VERGE_API_KEY'
 
-export interface SetupContext {
+export interface SetupContext extends Administrator {
   readonly http: HttpClient
   readonly account: Account
   readonly configPath: string
@@ -32,8 +33,6 @@ export interface SetupContext {
   readonly apiKey: string | undefined
   /** R2's location hint for a new bucket. */
   readonly location: string | undefined
-  /** Who makes the changes, for the audit log. */
-  readonly by: string
 }
 
 /** One thing that an environment needs. */
@@ -79,7 +78,8 @@ export async function planSetup(context: SetupContext): Promise<SetupStep[]> {
     hasNamespace: namespace.step.apply === undefined,
     writer(withCopies) {
       const { truth, copies } = stores(namespace.id())
-      return writerOf(truth, withCopies ? copies : [], auditLogOf(truth, context.by))
+      const audit = auditLogOf(truth, context.by)
+      return writerOf(truth, withCopies ? copies : [], { audit, signing: context.signing })
     },
   }
   for (const model of context.models) steps.push(await pushStep(model, place))
@@ -154,6 +154,7 @@ const OF_VERGE = [BUCKET_BINDING, KV_BINDING, DRAFT_BINDING]
 /** What every key that Verge writes begins with. */
 const PREFIXES = [
   'alias/',
+  LAST_RELEASE_PREFIX,
   AUDIT_PREFIX,
   HEAD_KEY,
   'blob/',

@@ -5,7 +5,7 @@ import { guardWorkerd } from '../local/guard/guard.ts'
 import { withoutItsSignals } from '../terminal/interrupt.ts'
 import { withNotedSizes } from './noted-sizes.ts'
 import { storageConfig } from './storage-config.ts'
-import { auditLogOf, type Target, writerOf } from './target.ts'
+import { type Administrator, auditLogOf, type Target, writerOf } from './target.ts'
 
 /** The bindings of a local Worker, as wrangler and Miniflare hand them out. */
 export interface LocalBindings {
@@ -23,9 +23,8 @@ interface MetadataLister {
 /**
  * The R2 and KV that `npm start` and `wrangler dev` read on this machine, whether one of them runs or not.
  * @param persistTo the folder that `wrangler dev --persist-to` names
- * @param by who makes changes, for the audit log
  */
-export async function openLocalTarget(persistTo: string, by: string): Promise<Target> {
+export async function openLocalTarget(persistTo: string, { by, signing }: Administrator): Promise<Target> {
   // wrangler takes a second to import, and not every command needs it.
   const { getPlatformProxy } = await import('wrangler')
   guardWorkerd()
@@ -44,7 +43,7 @@ export async function openLocalTarget(persistTo: string, by: string): Promise<Ta
     label: `local storage (${relative(process.cwd(), persistTo) || '.'})`,
     truth,
     copies,
-    writer: writerOf(truth, copies, audit),
+    writer: writerOf(truth, copies, { audit, signing }),
     audit,
     dispose: () => proxy.dispose(),
   }

@@ -1,4 +1,6 @@
 import type { HttpOptions } from '../../cloudflare/http.ts'
+import type { SigningArguments } from '../signing/options.ts'
+import { signingFor } from '../signing/signing.ts'
 import { openLocalTarget } from './local.ts'
 import { operatorName } from './operator.ts'
 import { openRemote } from './remote.ts'
@@ -20,6 +22,8 @@ export interface OpenOptions {
   readonly http?: HttpOptions
   /** Who makes changes, for the audit log; `VERGE_OPERATOR`, or the system's user, if left out. */
   readonly by?: string | undefined
+  /** How changes of models are signed; by the environment's key, if it has one, where this is left out. */
+  readonly signing?: SigningArguments | undefined
 }
 
 /**
@@ -29,7 +33,8 @@ export interface OpenOptions {
 export async function openTarget(spec: TargetSpec, options: OpenOptions = {}): Promise<Target> {
   const environment = options.environment ?? process.env
   const by = operatorName(options.by, environment)
-  if ('local' in spec) return openLocalTarget(spec.local, by)
+  const signing = () => signingFor(spec, options.signing ?? {}, environment)
+  if ('local' in spec) return openLocalTarget(spec.local, { by, signing })
   const { env, configPath } = spec
-  return openRemote({ ...options, env, configPath, environment, by })
+  return openRemote({ ...options, env, configPath, environment, by, signing })
 }

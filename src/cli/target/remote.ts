@@ -11,9 +11,9 @@ import { R2Store } from '../../weights/r2.ts'
 import type { ManyTexts, Store } from '../../weights/store.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { withNotedSizes } from './noted-sizes.ts'
-import { auditLogOf, type Target, writerOf } from './target.ts'
+import { type Administrator, auditLogOf, type Target, writerOf } from './target.ts'
 
-export interface RemoteOptions {
+export interface RemoteOptions extends Administrator {
   /** The environment of wrangler.toml. */
   readonly env: string
   readonly configPath: string
@@ -22,8 +22,6 @@ export interface RemoteOptions {
   /** Cancels requests to the stores, except for writes that the writer has started. */
   readonly signal?: AbortSignal
   readonly http?: HttpOptions
-  /** Who makes changes, for the audit log. */
-  readonly by: string
 }
 
 export interface RemoteStores {
@@ -38,7 +36,7 @@ export interface RemoteStores {
  * @throws UsageError that names missing settings
  */
 export async function openRemote(options: RemoteOptions): Promise<Target> {
-  const { configPath, env, environment, signal, by } = options
+  const { configPath, env, environment, signal, by, signing } = options
   const account = readAccount(environment)
   const { worker, bucket, namespaceId } = withStores(await readEnvironment(configPath, env), env)
   const steady = new HttpClient(options.http)
@@ -53,7 +51,7 @@ export async function openRemote(options: RemoteOptions): Promise<Target> {
     label: `${worker} (R2 bucket ${bucket}, KV namespace ${namespaceId})`,
     truth,
     copies,
-    writer: writerOf(ofWriter.truth, ofWriter.copies, audit),
+    writer: writerOf(ofWriter.truth, ofWriter.copies, { audit, signing }),
     audit,
     async dispose() {},
   }

@@ -1,4 +1,5 @@
 import { throwIfAborted } from '../../core/errors.ts'
+import type { SigningArguments } from '../signing/options.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
 import { createProgress, type Progress } from '../terminal/progress.ts'
 import { type TargetArguments, targetSpec } from './arguments.ts'
@@ -17,7 +18,8 @@ export interface TargetSession {
  * @throws what `work` throws, worded for a person
  */
 export async function withTarget<T>(
-  values: TargetArguments & { readonly json?: boolean | undefined; readonly by?: string | undefined },
+  values: TargetArguments &
+    SigningArguments & { readonly json?: boolean | undefined; readonly by?: string | undefined },
   work: (session: TargetSession) => Promise<T>,
 ): Promise<T> {
   const spec = targetSpec(values)
@@ -28,7 +30,7 @@ export async function withTarget<T>(
     json: values.json ?? false,
     env: process.env,
   })
-  const target = await openTarget(spec, { signal, by: values.by })
+  const target = await openTarget(spec, { signal, by: values.by, signing: values })
   try {
     return await work({ target, signal, progress })
   } catch (error) {

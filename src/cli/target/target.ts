@@ -1,5 +1,6 @@
 import { AuditLog } from '../../audit/log.ts'
-import { CatalogWriter } from '../../catalog/writer.ts'
+import type { ReleaseSigning } from '../../catalog/signing/release-signing.ts'
+import { CatalogWriter, type CatalogWriterOptions } from '../../catalog/writer.ts'
 import { isVergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { systemClock } from '../../core/runtime.ts'
@@ -21,9 +22,19 @@ export interface Target {
   dispose(): Promise<void>
 }
 
-/** @param audit left out where nothing is administered: in storage that only one process uses */
-export function writerOf(truth: Store, copies: readonly Store[], audit?: AuditLog): CatalogWriter {
-  return new CatalogWriter(truth, copies, { sha256: nodeSha256, limits: LIMITS, audit })
+/** How changes are made; left out where nothing is administered: in storage that only one process uses. */
+export type Administration = Pick<CatalogWriterOptions, 'audit' | 'signing'>
+
+export function writerOf(truth: Store, copies: readonly Store[], administration: Administration = {}): CatalogWriter {
+  return new CatalogWriter(truth, copies, { sha256: nodeSha256, limits: LIMITS, ...administration })
+}
+
+/** Who administers a target. */
+export interface Administrator {
+  /** The name for the audit log. */
+  readonly by: string
+  /** Asked for when the first change is made. Without it signed models are left as they are. */
+  readonly signing?: (() => Promise<ReleaseSigning>) | undefined
 }
 
 /** @param by who makes the changes */

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { LEAST_SECRET } from '../../access/signature.ts'
 import { MODEL_NAME } from '../../catalog/manifest.ts'
+import { PublicKeyFault, parsePublicKeys, type ReleaseKey, releaseKey } from '../../catalog/signing/public-keys.ts'
 import { ROOT } from '../../cli/files/project.ts'
 import { UsageError } from '../../cli/terminal/command-line.ts'
 import { HELP_OPTION, helpOf, type Option } from '../../cli/terminal/options.ts'
@@ -202,6 +203,7 @@ export async function readOptions(
     from: text('from'),
     ...(models.length > 0 && { models: new Set(models) }),
     preload,
+    releaseKeys: await readReleaseKeys(text('from'), environment),
     keys: await readKeys(text('key-file'), environment),
     host: text('host'),
     port: number('port', 0, 65_535),
@@ -225,6 +227,25 @@ export async function readOptions(
 /** `VERGE_ORIGIN_ADMIN_PORT` for `admin-port`. */
 export function variableOf(name: OptionName): string {
   return `VERGE_ORIGIN_${name.toUpperCase().replaceAll('-', '_')}`
+}
+
+const RELEASE_KEYS = 'VERGE_RELEASE_KEYS'
+
+/** The public keys that releases must be signed with, as the Worker's RELEASE_KEYS has them. */
+async function readReleaseKeys(from: string, environment: NodeJS.ProcessEnv): Promise<readonly ReleaseKey[]> {
+  try {
+    const keys = parsePublicKeys(environment[RELEASE_KEYS] ?? '')
+    if (keys.length > 0 && !/^(https?|s3):\/\//i.test(from)) {
+      throw new UsageError(
+        `${RELEASE_KEYS} needs a catalogue that somebody has signed: a Worker or a bucket. The models of the folder of --from are packed ` +
+          'here, and not signed.',
+      )
+    }
+    return await Promise.all(keys.map(releaseKey))
+  } catch (error) {
+    if (!(error instanceof PublicKeyFault)) throw error
+    throw new UsageError(`${RELEASE_KEYS} ${error.message}.`)
+  }
 }
 
 /** The accepted signing keys; the first signs requests to the Worker. Never printed. */

@@ -81,7 +81,7 @@ describe('a reader that takes signed releases only', () => {
     ['unsigned', async (model: string) => canonicalBytes(aliasOf(model, 3)), 'unsigned'],
     [
       'changed',
-      async (model: string) => canonicalBytes({ ...(await signer.sign(aliasOf(model, 3))), generation: 4 }),
+      async (model: string) => canonicalBytes({ ...(await signer.signAlias(aliasOf(model, 3))), generation: 4 }),
       'wrong',
     ],
     ['of a stranger', async (model: string) => (await testSigner()).signed(aliasOf(model, 3)), 'unknown_key'],
@@ -102,7 +102,7 @@ describe('a reader that takes signed releases only', () => {
 
   it('reads the truth where a copy is tampered with, and reports the copy', async () => {
     const model = newName()
-    const signed = await signer.sign(aliasOf(model, 3))
+    const signed = await signer.signAlias(aliasOf(model, 3))
     await store(canonicalBytes(signed), model)
     await kv.put(aliasKey(model), canonicalBytes({ ...signed, visibility: 'private' }))
     const { reader, logged } = isolate(new Guard())

@@ -64,7 +64,7 @@ describe('checkSignature', () => {
   })
 
   it('refuses every field that is changed, added or taken away, of the alias and of its signature', async () => {
-    const alias = await signer.sign(aliasOf('mine'), { at: 10, expires: 20 })
+    const alias = await signer.signAlias(aliasOf('mine'), { at: 10, expires: 20 })
     const { signature } = alias
     const changes: Record<string, unknown> = {
       model: 'yours',
@@ -116,7 +116,7 @@ describe('checkSignature', () => {
   })
 
   it("does not take one model's signature for another's, nor a signature of the bare JSON", async () => {
-    const mine = await signer.sign(aliasOf('mine'))
+    const mine = await signer.signAlias(aliasOf('mine'))
     const grafted = canonicalBytes({ ...aliasOf('other'), signature: mine.signature })
     expect((await checkSignature(grafted, parsed(grafted), [signer.key])).fault).toBe('wrong')
   })

@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { releaseKey } from '../../../src/catalog/signing/public-keys.ts'
 import { ROOT } from '../../../src/cli/files/project.ts'
 import { localOriginKey } from '../../../src/origin/command/key.ts'
 import { OPTION_NAMES, readOptions, variableOf } from '../../../src/origin/command/options.ts'
@@ -37,6 +39,7 @@ describe('options of the origin', () => {
       drainMs: 30_000,
       logLevel: 'info',
       preload: [],
+      releaseKeys: [],
       keys: [KEY],
     })
     expect(options?.models).toBeUndefined()
@@ -92,6 +95,18 @@ describe('options of the origin', () => {
     await expect(readOptions([], { VERGE_ORIGIN_KEY: ' , ' })).rejects.toThrow('has no key')
     const missing = await readOptions(['--key-file', join(folder, 'none')], {}).catch((error: Error) => error)
     expect(missing).toMatchObject({ message: expect.stringContaining('cannot be read') })
+  })
+
+  it('takes public keys that releases must be signed with, for a catalogue that can be signed', async () => {
+    const x = String(generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x)
+    const [key] = await Promise.all([releaseKey(Uint8Array.from(Buffer.from(x, 'base64url')))])
+    const given = { ...env, VERGE_RELEASE_KEYS: x }
+    expect((await readOptions([], given))?.releaseKeys).toEqual([key])
+    expect((await readOptions(['--from', 's3://models'], given))?.releaseKeys).toEqual([key])
+    await expect(readOptions(['--from', 'models'], given)).rejects.toThrow('VERGE_RELEASE_KEYS needs a catalogue')
+    await expect(readOptions([], { ...env, VERGE_RELEASE_KEYS: 'x' })).rejects.toThrow(
+      'VERGE_RELEASE_KEYS must be public keys of Ed25519',
+    )
   })
 
   it('explains every option in its help', async () => {

@@ -1,0 +1,51 @@
+import { join } from 'node:path'
+import { PublicKeyFault, parsePublicKeys, type ReleaseKey, releaseKey } from '../../catalog/signing/public-keys.ts'
+import { ReleaseSigning } from '../../catalog/signing/release-signing.ts'
+import { readEnvironment } from '../../cloudflare/wrangler-config.ts'
+import { ROOT } from '../files/project.ts'
+import { localValues } from '../local/configuration.ts'
+import type { TargetSpec } from '../target/open.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import type { SigningArguments } from './options.ts'
+import { readSigner } from './private-key.ts'
+
+const RELEASE_KEYS = 'RELEASE_KEYS'
+
+/** How a command signs: with the key that it is given, on top of what the target's own Worker would accept. */
+export async function signingFor(
+  spec: TargetSpec,
+  values: SigningArguments,
+  environment: NodeJS.ProcessEnv,
+): Promise<ReleaseSigning> {
+  const { unsigned = false } = values
+  const signer = await readSigner(values['signing-key'], environment)
+  if (unsigned && values['signing-key'] !== undefined)
+    throw new UsageError('--unsigned and --signing-key cannot be combined. Remove one of them.')
+  // Nothing is verified where nothing is signed.
+  if (signer === undefined || unsigned) return new ReleaseSigning({ unsigned })
+  const accepted = await acceptedKeys(spec)
+  return new ReleaseSigning({ signer, accepted })
+}
+
+/**
+ * The keys that the Worker of a target accepts: RELEASE_KEYS in wrangler.toml, on this machine in .dev.vars too.
+ * @throws UsageError if they cannot be read
+ */
+export async function acceptedKeys(spec: TargetSpec): Promise<readonly ReleaseKey[]> {
+  const vars =
+    'local' in spec
+      ? await localValues(join(ROOT, 'wrangler.toml'))
+      : (await readEnvironment(spec.configPath, spec.env)).vars
+  return releaseKeysIn(vars)
+}
+
+/** @throws UsageError */
+export async function releaseKeysIn(vars: Readonly<Record<string, unknown>>): Promise<readonly ReleaseKey[]> {
+  const text = vars[RELEASE_KEYS]
+  try {
+    return await Promise.all(parsePublicKeys(typeof text === 'string' ? text : '').map(releaseKey))
+  } catch (error) {
+    if (!(error instanceof PublicKeyFault)) throw error
+    throw new UsageError(`${RELEASE_KEYS} ${error.message}.`)
+  }
+}
