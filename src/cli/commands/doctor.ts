@@ -9,6 +9,7 @@ import { checkAdministration } from '../doctor/administration.ts'
 import { type Check, describeChecks, fail, hasFailed } from '../doctor/check.ts'
 import { checkAccount, checkConfiguration } from '../doctor/configuration.ts'
 import { checkOutside } from '../doctor/outside.ts'
+import { checkReleases } from '../doctor/releases.ts'
 import { Visitor } from '../doctor/visitor.ts'
 import { ROOT, STATE } from '../files/project.ts'
 import { localValues } from '../local/configuration.ts'
@@ -97,13 +98,15 @@ export const doctorCommand = defineCommand({
 async function checkLocalStorage(vars: Readonly<Record<string, unknown>>): Promise<Check[]> {
   if (!existsSync(join(STATE, 'v3', 'r2'))) return []
   // faults of the variables are reported with them
-  const plans = await parseConfig(vars).then(
-    (config) => new Set(config.plans.keys()),
-    () => undefined,
-  )
+  const config = await parseConfig(vars).catch(() => undefined)
+  const plans = config && new Set(config.plans.keys())
+  const releaseKeys = config?.releaseKeys ?? []
   const target = await openTarget({ local: STATE })
   try {
-    return await checkAdministration(target.truth, target.copies[0], { env: undefined, plans, now: Date.now() })
+    return [
+      ...(await checkAdministration(target.truth, target.copies[0], { env: undefined, plans, now: Date.now() })),
+      ...(releaseKeys.length > 0 ? await checkReleases(target.truth, releaseKeys, Date.now()) : []),
+    ]
   } finally {
     await target.dispose()
   }

@@ -4,6 +4,7 @@ import { listCommand } from './keys/list.ts'
 import { revokeCommand } from './keys/revoke.ts'
 import { rotateCommand } from './keys/rotate.ts'
 import { showCommand } from './keys/show.ts'
+import { signCommand } from './keys/sign.ts'
 import { updateCommand } from './keys/update.ts'
 
 export const keysCommand = defineFamily({
@@ -15,6 +16,7 @@ export const keysCommand = defineFamily({
     show: { about: 'shows a key without its secret', command: showCommand },
     rotate: { about: 'gives a key a new secret; the old one stays valid for a while', command: rotateCommand },
     revoke: { about: 'revokes a key for good', command: revokeCommand },
+    sign: { about: 'signs releases of models, or makes the key to sign them with', command: signCommand },
     update: { about: 'changes what a key may do', command: updateCommand },
   },
   examples: [

@@ -1,13 +1,17 @@
 import { historyOf } from '../../catalog/alias-changes.ts'
 import { asideReason } from '../../catalog/aside.ts'
 import type { Artifact } from '../../catalog/manifest.ts'
+import type { ReleaseKey } from '../../catalog/signing/public-keys.ts'
 import { defineCommand } from '../command.ts'
 import { keysNaming } from '../keys/naming.ts'
 import { listModels, type ModelRecord, readModel, storedBytes, type VersionRecord } from '../push/inventory.ts'
 import { describeLive } from '../push/push.ts'
-import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
+import { acceptedKeys } from '../signing/signing.ts'
+import { describeState, type SignatureState, signatureState } from '../signing/state.ts'
+import { TARGET_ENVIRONMENT, TARGET_OPTIONS, targetSpec } from '../target/arguments.ts'
 import { modelNamed } from '../target/names.ts'
 import { withTarget } from '../target/session.ts'
+import type { Target } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { binarySize, counted, printable, table } from '../terminal/format.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
@@ -38,16 +42,22 @@ export const modelsCommand = defineCommand({
     const [name, ...more] = positionals
     if (more.length > 0) throw new UsageError('Give one model name, or no name to list all models.')
     if (name !== undefined) modelNamed(name)
+    const accepted = await acceptedKeys(targetSpec(values))
     return withTarget(values, async ({ target, signal }) => {
       if (name !== undefined) {
         const record = await readModel(target.truth, name, signal)
         if (record === null)
           throw new UsageError(`There is no model "${name}" in ${target.label}. "npx verge models" lists them.`)
-        if (values.json) return JSON.stringify(asJson(record), null, 2)
+        const shown = await withSignature(target, accepted, record, signal)
+        if (values.json) return JSON.stringify(asJson(shown), null, 2)
         const keys = await keysNaming(target.truth, name, { signal })
-        return describeModel(record) + (keys === undefined ? '' : `\n\nkeys: ${keys}`)
+        return describeModel(shown) + (keys === undefined ? '' : `
+
+keys: ${keys}`)
       }
-      const { models, faults } = await listModels(target.truth, signal)
+      const { models: listed, faults } = await listModels(target.truth, signal)
+      const models: SignedRecord[] = []
+      for (const record of listed) models.push(await withSignature(target, accepted, record, signal))
       if (faults.length > 0) process.exitCode = 1
       if (values.json) return JSON.stringify({ models: models.map(asJson), faults }, null, 2)
       const list =
@@ -59,9 +69,23 @@ export const modelsCommand = defineCommand({
   },
 })
 
-/** One row a live version: a canary has two. */
-function overview(models: readonly ModelRecord[]): string {
-  const rows = models.flatMap(({ alias, versions }) =>
+interface SignedRecord extends ModelRecord {
+  readonly signature: SignatureState
+}
+
+async function withSignature(
+  { truth }: Pick<Target, 'truth'>,
+  keys: readonly ReleaseKey[],
+  record: ModelRecord,
+  signal: AbortSignal,
+): Promise<SignedRecord> {
+  return { ...record, signature: await signatureState(truth, record.alias.model, keys, Date.now(), signal) }
+}
+
+/** One row a live version: a canary has two. Signatures are a column where there are any. */
+function overview(models: readonly SignedRecord[]): string {
+  const signing = models.some(({ signature }) => signature.state !== 'unsigned')
+  const rows = models.flatMap(({ alias, versions, signature }) =>
     versions.map((record, index) => [
       index === 0 ? alias.model : '',
       record.version,
@@ -71,20 +95,38 @@ function overview(models: readonly ModelRecord[]): string {
       record.manifest?.task ?? (record.manifest === null ? '' : 'raw tensors'),
       record.manifest === null ? 'manifest cannot be read' : artifactsOf(record),
       index === 0 ? String(alias.generation) : '',
+      ...(signing ? [index === 0 ? describeState(signature) : ''] : []),
     ]),
   )
-  return table([['model', 'live', 'share', 'visibility', 'browsers', 'task', 'artifacts', 'generation'], ...rows])
+  return table([
+    [
+      'model',
+      'live',
+      'share',
+      'visibility',
+      'browsers',
+      'task',
+      'artifacts',
+      'generation',
+      ...(signing ? ['signed'] : []),
+    ],
+    ...rows,
+  ])
 }
 
 function artifactsOf({ manifest }: VersionRecord): string {
   return (manifest?.artifacts ?? []).map(({ id, bytes: size }) => `${id} ${binarySize(size)}`).join(', ')
 }
 
-function describeModel({ alias, versions }: ModelRecord): string {
+function describeModel({ alias, versions, signature }: SignedRecord): string {
   const { model, visibility, generation, live } = alias
   const history = historyOf(alias)
   const before = history.length === 0 ? '' : `; before that: ${history.toReversed().join(', ')}`
-  const lines = [`${model}: ${visibility}, generation ${generation}`, `live: ${describeLive(live)}${before}`]
+  const lines = [
+    `${model}: ${visibility}, generation ${generation}`,
+    `live: ${describeLive(live)}${before}`,
+    `signed: ${describeState(signature)}`,
+  ]
   for (const { version, digest, share, manifest, fault } of versions) {
     const shown = share > 0 ? `, live (${percent(share)})` : ''
     const at = alias.created?.[version]
@@ -141,7 +183,7 @@ function pagesRow({ id, pages }: Artifact): string[][] {
   ]
 }
 
-function asJson({ alias, versions }: ModelRecord) {
+function asJson({ alias, versions, signature }: SignedRecord) {
   const { model, visibility, generation, live } = alias
   return {
     model,
@@ -149,6 +191,7 @@ function asJson({ alias, versions }: ModelRecord) {
     generation,
     live,
     history: historyOf(alias),
+    signature: { state: signature.state, ...signature.signature },
     versions: versions.map(({ version, digest, share, manifest, fault }) => ({
       version,
       digest,

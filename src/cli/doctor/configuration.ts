@@ -20,6 +20,7 @@ import { checkAdministration } from './administration.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
 import { checkDurableObjects, checkRateLimits } from './objects.ts'
 import { checkPages } from './pages.ts'
+import { checkReleases } from './releases.ts'
 import { checkVariables, originSecrets, unknownNames } from './variables.ts'
 
 const AREA = 'configuration'
@@ -153,6 +154,7 @@ export async function checkAccount(
     pinnedModels: pinned = new Set<string>(),
     origins = [],
     plans,
+    releaseKeys = [],
   } = await parseConfig(vars).catch((): Partial<Config> => ({}))
   try {
     const api = new CloudflareApi(http, readAccount(env))
@@ -182,6 +184,7 @@ export async function checkAccount(
       const named = plans === undefined ? undefined : new Set(plans.keys())
       const options = { env: environment.env, plans: named, now: Date.now() }
       checks.push(...(await checkAdministration(truth, copy, options)))
+      checks.push(...(await checkReleases(truth, releaseKeys, Date.now())))
     }
     const secrets = await api.secrets(worker)
     checks.push(...checkSecrets(area, environment, secrets ?? [], origins))

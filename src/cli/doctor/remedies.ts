@@ -11,6 +11,11 @@ const BY_CODE: Readonly<Record<string, string>> = {
     'A chunk of its weights is damaged in every store. Push the model again: damaged chunks are replaced.',
   manifest_invalid: 'Its manifest is missing or was edited. Push the model again, or roll back to another version.',
   alias_invalid: 'Its alias was edited, or written by a newer Verge. Push the model again, or deploy the newer Worker.',
+  signature_invalid:
+    'Its release is not signed as RELEASE_KEYS demands. Look at it ("verge models NAME"), then sign it: "verge keys sign NAME". ' +
+    'docs/signing.md explains it.',
+  release_outdated:
+    'Its stored release is older than one that the Worker has seen. Find out who put it there, then release again: docs/signing.md, "Downgrades".',
   store_unavailable:
     'R2 or KV did not answer. Check that the resources named in wrangler.toml exist in the account, and see www.cloudflarestatus.com.',
   model_invalid: 'ONNX Runtime rejects the file. "npx verge pack" reports the reason.',

@@ -18,12 +18,19 @@ export async function signingFor(
   environment: NodeJS.ProcessEnv,
 ): Promise<ReleaseSigning> {
   const { unsigned = false } = values
-  const signer = await readSigner(values['signing-key'], environment)
   if (unsigned && values['signing-key'] !== undefined)
     throw new UsageError('--unsigned and --signing-key cannot be combined. Remove one of them.')
+  const signer = await readSigner(values['signing-key'], environment)
   // Nothing is verified where nothing is signed.
   if (signer === undefined || unsigned) return new ReleaseSigning({ unsigned })
   const accepted = await acceptedKeys(spec)
+  const { id } = signer.key
+  if (accepted.length > 0 && !accepted.some((key) => key.id === id)) {
+    throw new UsageError(
+      `${RELEASE_KEYS} does not have the public key of your signing key (${id}), so the Worker would not serve what it signs. Nothing was ` +
+        `changed. Add the public key to ${RELEASE_KEYS} and deploy first, or use another signing key.`,
+    )
+  }
   return new ReleaseSigning({ signer, accepted })
 }
 
