@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type AppDeps, createApp } from '../app.ts'
 import { CatalogReader } from '../catalog/reader.ts'
 import { ReleaseCheck } from '../catalog/signing/release-check.ts'
+import { StoredGenerations } from '../catalog/signing/stored-generations.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
 import { WorkLane } from '../core/work.ts'
 import { BatchingEngine } from '../engine/batching/engine.ts'
@@ -22,7 +23,6 @@ import { ORIGIN_LIMITS } from './limits.ts'
 import { OriginMetrics } from './metrics.ts'
 import { ModelNotes } from './model-notes.ts'
 import { OnlyModels } from './only-models.ts'
-import { ReleaseFile } from './release-file.ts'
 import type { OriginSettings } from './settings.ts'
 import { nodeSha256 } from './sha256.ts'
 
@@ -72,7 +72,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
       : new ReleaseCheck({
           ...shared,
           keys: releasedBy,
-          memory: await ReleaseFile.open(join(cacheFolder, 'releases.json'), releasedBy),
+          memory: new StoredGenerations(new FolderStore(join(cacheFolder, 'releases')), releasedBy, nodeSha256),
         })
 
   const native = new ProcessEngine({

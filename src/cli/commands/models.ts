@@ -51,9 +51,7 @@ export const modelsCommand = defineCommand({
         const shown = await withSignature(target, accepted, record, signal)
         if (values.json) return JSON.stringify(asJson(shown), null, 2)
         const keys = await keysNaming(target.truth, name, { signal })
-        return describeModel(shown) + (keys === undefined ? '' : `
-
-keys: ${keys}`)
+        return describeModel(shown) + (keys === undefined ? '' : `\n\nkeys: ${keys}`)
       }
       const { models: listed, faults } = await listModels(target.truth, signal)
       const models: SignedRecord[] = []
