@@ -237,7 +237,7 @@ async function readReleaseKeys(from: string, environment: NodeJS.ProcessEnv): Pr
     const keys = parsePublicKeys(environment[RELEASE_KEYS] ?? '')
     if (keys.length > 0 && !/^(https?|s3):\/\//i.test(from)) {
       throw new UsageError(
-        `${RELEASE_KEYS} needs a catalogue that somebody has signed: a Worker or a bucket. The models of the folder of --from are packed ` +
+        `${RELEASE_KEYS} needs a signed catalogue: of a Worker or a bucket. The models of the folder of --from are packed ` +
           'here, and not signed.',
       )
     }
