@@ -199,7 +199,6 @@ describe('setup', () => {
         await readEnvironment(configPath, 'production'),
         new HttpClient({ clock }),
         cloud.env,
-        0,
       )
       expect(checks).toContainEqual({
         area: 'pages paged',
@@ -481,12 +480,7 @@ describe('the account in the environment', () => {
 
 describe('what doctor finds in an account', () => {
   const check = async (env: NodeJS.ProcessEnv = cloud.env): Promise<string> => {
-    const checks = await checkAccount(
-      await readEnvironment(configPath, 'production'),
-      new HttpClient({ clock }),
-      env,
-      0,
-    )
+    const checks = await checkAccount(await readEnvironment(configPath, 'production'), new HttpClient({ clock }), env)
     return checks.map(({ status, finding }) => `${status}: ${finding}`).join('\n')
   }
 
@@ -510,7 +504,7 @@ describe('what doctor finds in an account that makes requests fail', () => {
   }
   const check = async (): Promise<string> => {
     const environment = await readEnvironment(configPath, 'production')
-    const checks = await checkAccount(environment, new HttpClient({ clock }), cloud.env, 0)
+    const checks = await checkAccount(environment, new HttpClient({ clock }), cloud.env)
     return checks.map(({ status, finding, fix }) => `${status}: ${finding} -> ${fix}`).join('\n')
   }
 
