@@ -103,7 +103,9 @@ describe('options of the origin', () => {
     const given = { ...env, VERGE_RELEASE_KEYS: x }
     expect((await readOptions([], given))?.releaseKeys).toEqual([key])
     expect((await readOptions(['--from', 's3://models'], given))?.releaseKeys).toEqual([key])
-    await expect(readOptions(['--from', 'models'], given)).rejects.toThrow('VERGE_RELEASE_KEYS needs a catalogue')
+    await expect(readOptions(['--from', 'models'], given)).rejects.toThrow(
+      'VERGE_RELEASE_KEYS needs a signed catalogue',
+    )
     await expect(readOptions([], { ...env, VERGE_RELEASE_KEYS: 'x' })).rejects.toThrow(
       'VERGE_RELEASE_KEYS must be public keys of Ed25519',
     )
