@@ -7,13 +7,13 @@ import { describe, expect, it } from 'vitest'
 import { bundlePageClient } from '../../../scripts/browser/page-client.ts'
 
 describe('bundlePageClient', () => {
-  it('makes one module under 12 KB in gzip, which knows the web worker of its release', async () => {
+  it('makes one module under 13 KB in gzip, which knows the web worker of its release', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'verge-browser-'))
     try {
       await bundlePageClient(folder, 'assets/browser/worker-1.js')
       const path = join(folder, 'browser.js')
       const text = await readFile(path, 'utf8')
-      expect(gzipSync(text).length).toBeLessThan(12_000)
+      expect(gzipSync(text).length).toBeLessThan(13_000)
       expect(text).not.toMatch(/\bimport\s*["'{]/)
       const { href } = pathToFileURL(path)
       const built = (await import(/* @vite-ignore */ href)) as Record<string, unknown>
