@@ -3,8 +3,6 @@ import { planSchema } from './plan.ts'
 
 /** What a key, a sign-in or a token may be given. */
 export const GRANTED_ACTIONS = ['infer', 'unreleased', 'browser', 'explain', 'metrics', 'mint'] as const
-/** @public */
-export type GrantedAction = (typeof GRANTED_ACTIONS)[number]
 
 /** Where requests may be computed. */
 export const GRANTED_PLACES = ['edge', 'origin', 'browser'] as const
@@ -25,7 +23,6 @@ const PATTERN_HINT = 'a model\'s name, the beginning of one followed by "*", or 
 
 /**
  * What a caller may do, for which models, where, and how much of it.
- * @public
  */
 export const grantSchema = z.strictObject({
   models: z.array(z.string().regex(MODEL_PATTERN, PATTERN_HINT)).max(MOST_MODELS).readonly(),

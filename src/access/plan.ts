@@ -58,7 +58,6 @@ export const amountsSchema = z.strictObject({
 
 /**
  * How much of each; what is left out is not limited.
- * @public
  */
 export type Amounts = z.infer<typeof amountsSchema>
 
@@ -93,5 +92,4 @@ export const planSchema = z.strictObject({
     .optional(),
 })
 
-/** @public */
 export type Plan = z.infer<typeof planSchema>

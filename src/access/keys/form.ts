@@ -33,7 +33,6 @@ export interface KeyParts {
 /**
  * A new key, or a new secret for the key with this id.
  * @returns its parts, and the text for whoever is to have it
- * @public
  */
 export function makeKey(
   random: RandomBytes,

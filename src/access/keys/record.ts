@@ -7,10 +7,10 @@ import { grantSchema } from '../grant.ts'
 import { KEY_ID } from './form.ts'
 
 const KEY_RECORD_SCHEMA = 1
-/** Where keys' records lie, in R2 and in KV. @public */
+/** Where keys' records lie, in R2 and in KV. */
 export const KEY_RECORD_PREFIX = 'key/'
 
-/** Secrets of one key that are valid at once, or were: a rotation leaves the last ones as they ended. @public */
+/** Secrets of one key that are valid at once, or were: a rotation leaves the last ones as they ended. */
 export const MOST_SECRETS = 8
 const MOST_SIGNERS = 8
 
@@ -80,7 +80,7 @@ export function parseKeyRecord(bytes: Uint8Array, id: string): KeyRecord {
 
 const UNREADABLE = 'The operator must correct it, or deploy a newer Worker.'
 
-/** The bytes of a record. @public */
+/** The bytes of a record. */
 export function keyRecordBytes(record: KeyRecord): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(z.encode(keyRecordSchema, record)))
 }
@@ -89,7 +89,6 @@ export function keyRecordBytes(record: KeyRecord): Uint8Array {
  * What a record keeps of a secret. Secrets are random, 190 bits each, so nobody can try them all: a slow hash would cost every
  * request time, and protect nothing more.
  * @param salt 16 random bytes
- * @public
  */
 export async function hashedSecret(secret: string, salt: Uint8Array): Promise<Pick<KeySecret, 'salt' | 'hash'>> {
   return { salt: toHex(salt), hash: toHex(await digestOf(secret, salt)) }
