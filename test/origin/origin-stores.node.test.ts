@@ -213,6 +213,25 @@ describe('weights through a Worker', () => {
     }
   })
 
+  it('says of a release that the Worker refuses what the Worker says, so that no copy of it is used instead', async () => {
+    const answered = { status: 500, body: '' }
+    const app = createServer((_, response) => response.writeHead(answered.status).end(answered.body))
+    app.listen(0, '127.0.0.1')
+    await once(app, 'listening')
+    url = new URL(`http://127.0.0.1:${(app.address() as AddressInfo).port}/`)
+    const store = await storeOf()
+    for (const code of ['signature_invalid', 'release_outdated']) {
+      answered.body = JSON.stringify({ error: { code, message: 'x' } })
+      await expect(store.get('alias/digits')).rejects.toMatchObject({ code })
+    }
+    for (const body of ['', '{', 'null', JSON.stringify({ error: { code: 'internal' } })]) {
+      answered.body = body
+      await expect(store.get('alias/digits')).rejects.toMatchObject({ code: 'store_unavailable' })
+    }
+    app.close()
+    app.closeAllConnections()
+  })
+
   it('does not follow a redirect with its signature', async () => {
     const seen: string[] = []
     const other = createServer((request, response) => {
