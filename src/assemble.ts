@@ -1,6 +1,7 @@
 import { Attempts } from './access/attempts.ts'
 import type { Caller } from './access/authorize.ts'
 import { Credentials } from './access/credentials.ts'
+import { type FloodGuard, type FloodLimit, floodGuard } from './access/flood.ts'
 import { KeyReader } from './access/keys/reader.ts'
 import { originSignatures } from './access/origin-signatures.ts'
 import { signInChecks } from './access/sign-in/checks.ts'
@@ -201,9 +202,10 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     clock,
   })
   const keys = new KeyReader(copies, truth, shared)
-  const attempts = new Attempts(shared)
+  const addressRate = guardOf(env.ADDRESS_RATE, shared)
+  const attempts = new Attempts({ ...shared, addressRate })
   const usage = usageOf(env, shared, truth)
-  const limited = limitedMetering(env, config, shared, keys, usage)
+  const limited = limitedMetering(env, config, { ...shared, addressRate }, keys, usage)
   const metering = usage?.counting(limited) ?? limited
   const deps: AppDeps = {
     ...shared,
@@ -265,11 +267,16 @@ function releaseCheck(
   return new ReleaseCheck({ ...shared, keys, memory: namespace && new DurableReleases(namespace) })
 }
 
+/** What refuses requests by a limit of the platform; undefined where none is bound. */
+function guardOf(limit: FloodLimit | undefined, { logger }: Platform): FloodGuard | undefined {
+  return limit && floodGuard(limit, logger)
+}
+
 /** What callers may use, leased from their ledgers. A key that was revoked is read again. */
 function limitedMetering(
-  { LEDGER, ADDRESS_RATE, KEY_RATE }: Env,
+  { LEDGER, KEY_RATE }: Env,
   config: Config,
-  shared: Shared,
+  shared: Shared & { readonly addressRate: FloodGuard | undefined },
   keys: KeyReader,
   usage: LedgerUsage | undefined,
 ): Metering {
@@ -280,8 +287,7 @@ function limitedMetering(
     modelLimits,
     whenUnavailable,
     usage: usage?.carrier,
-    addressRate: ADDRESS_RATE,
-    keyRate: KEY_RATE,
+    keyRate: guardOf(KEY_RATE, shared),
     ledger: LEDGER && {
       lease: (principal, request) => LEDGER.get(LEDGER.idFromName(principal)).lease(principal, request),
     },

@@ -3,10 +3,13 @@ import type { Limits } from '../core/limits.ts'
 import { LruMap } from '../core/lru.ts'
 import type { Clock } from '../core/runtime.ts'
 import { addressKey } from './address.ts'
+import type { FloodGuard } from './flood.ts'
 
 export interface AttemptOptions {
   readonly clock: Pick<Clock, 'now'>
   readonly limits: Pick<Limits, 'failedAttempts' | 'failedAttemptMs' | 'failingAddresses'>
+  /** The platform's limit for addresses, which counts in all isolates of a location. */
+  readonly addressRate?: FloodGuard | undefined
 }
 
 interface Failures {
@@ -22,18 +25,30 @@ interface Failures {
 export class Attempts {
   readonly #clock: Pick<Clock, 'now'>
   readonly #limits: AttemptOptions['limits']
+  readonly #addressRate: FloodGuard | undefined
   readonly #failures: LruMap<Failures>
 
-  constructor({ clock, limits }: AttemptOptions) {
+  constructor({ addressRate, clock, limits }: AttemptOptions) {
+    this.#addressRate = addressRate
     this.#clock = clock
     this.#limits = limits
     this.#failures = new LruMap(limits.failingAddresses)
   }
 
   /** To be asked before a credential costs a look-up. @throws rate_limited */
-  assertAllowed(address: string | undefined): void {
-    const { count } = this.#now(addressKey(address))
-    if (count >= this.#limits.failedAttempts) throw this.#tooMany(count)
+  async beforeLookUp(address: string | undefined): Promise<void> {
+    const key = addressKey(address)
+    this.#assertAllowed(key)
+    await this.#addressRate?.(key)
+  }
+
+  /**
+   * To be asked before a credential is verified that costs no look-up as a rule. The platform counts those of addresses that
+   * have sent wrong ones: behind an address of a company many people are signed in. @throws rate_limited
+   */
+  async beforeCheck(address: string | undefined): Promise<void> {
+    const key = addressKey(address)
+    if (this.#assertAllowed(key) > 0) await this.#addressRate?.(key)
   }
 
   /** Counts a wrong credential. @throws rate_limited, where it was one too many */
@@ -44,6 +59,13 @@ export class Attempts {
     // Further ones do not lengthen the wait: others may have the same address.
     this.#failures.set(key, { at, count: Math.min(most, count + 1) })
     if (count >= most) throw this.#tooMany(count)
+  }
+
+  /** @returns how many failures count now @throws rate_limited */
+  #assertAllowed(key: string): number {
+    const { count } = this.#now(key)
+    if (count >= this.#limits.failedAttempts) throw this.#tooMany(count)
+    return count
   }
 
   /** The failures that count now, each forgotten after a while. */

@@ -160,7 +160,7 @@ export class Credentials {
       return unaccepted('The key is incomplete or mistyped: its checksum is wrong. Copy the key again.')
     const remembered = keys.remembered(parts.id)
     // A key that is remembered costs no look-up, so its holder is let in however many wrong ones come from the address.
-    if (remembered === undefined) attempts.assertAllowed(facts.address)
+    if (remembered === undefined) await attempts.beforeLookUp(facts.address)
     const record = remembered === undefined ? await keys.record(parts.id, signal) : remembered
     const secret = record === null ? undefined : await findSecret(record, parts.secret)
     if (record === null || secret === undefined) {
@@ -185,7 +185,7 @@ export class Credentials {
   /** Whoever signed in; anonymous, with the reason, if the token is not accepted. */
   async #signedIn(check: CredentialCheck, token: string, facts: CallerFacts, context: CallerContext): Promise<Caller> {
     // Its issuer's keys may have to be fetched.
-    this.#options.attempts.assertAllowed(facts.address)
+    await this.#options.attempts.beforeCheck(facts.address)
     try {
       return await this.#checked(check, token, facts, context)
     } catch (error) {

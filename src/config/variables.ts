@@ -252,7 +252,7 @@ export const BINDINGS = {
     required: false,
     default: '6000 in 60 s',
     description:
-      "The platform's own [limit](budgets.md#floods) for each address, before anything else. Without it a flood is refused by the isolate",
+      "The platform's own [limit](budgets.md#floods) for each address, before unknown keys are looked up and before `LEDGER`. Without it a flood is refused by the isolate",
   },
   KEY_RATE: {
     kind: 'rate limit',

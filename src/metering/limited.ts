@@ -1,29 +1,25 @@
 import { addressKey } from '../access/address.ts'
 import type { Caller } from '../access/authorize.ts'
+import type { FloodGuard } from '../access/flood.ts'
 import type { Grant } from '../access/grant.ts'
 import type { Plan } from '../access/plan.ts'
-import type { Logger, RequestContext } from '../core/runtime.ts'
+import type { RequestContext } from '../core/runtime.ts'
 import type { LeaseBook, Principal } from './leases.ts'
 import { ledgerLimits, strictest } from './limits-of.ts'
 import type { CallerFacts, Metering, Permit } from './metering.ts'
 import { LeasedPermit } from './permit.ts'
-import { flooded, planMissing } from './refusals.ts'
+import { planMissing } from './refusals.ts'
 import type { Slots } from './slots.ts'
 import { UNLIMITED } from './unlimited.ts'
-
-/** A limit of the platform. */
-export interface FloodLimit {
-  limit(options: { key: string }): Promise<{ success: boolean }>
-}
 
 export interface LimitedOptions {
   readonly book: LeaseBook
   readonly slots: Slots
-  readonly logger: Logger
   readonly plans: ReadonlyMap<string, Plan>
   readonly modelLimits: ReadonlyMap<string, Pick<Plan, 'rate' | 'concurrency'>>
-  readonly addressRate?: FloodLimit | undefined
-  readonly keyRate?: FloodLimit | undefined
+  /** Of the platform, for addresses and for principals. */
+  readonly addressRate?: FloodGuard | undefined
+  readonly keyRate?: FloodGuard | undefined
 }
 
 /** The plan of callers without a key. */
@@ -73,21 +69,10 @@ export class LimitedMetering implements Metering {
 
   /** @throws rate_limited */
   async #refuseFloods(caller: Caller, { address }: CallerFacts): Promise<void> {
-    const { addressRate, keyRate, logger } = this.#options
-    const limit = caller.kind === 'granted' ? keyRate : addressRate
-    if (limit === undefined) return
-    const key = caller.kind === 'granted' ? caller.principal : addressKey(address)
-    // Calls that come over no address would all be one.
-    if (key === '') return
-    try {
-      const { success } = await limit.limit({ key })
-      if (success) return
-    } catch (error) {
-      // The ledger is still there.
-      logger.warn('rate_limit_failed', { error })
-      return
-    }
-    throw flooded()
+    const { addressRate, keyRate } = this.#options
+    // Calls that come over no address would all be one: they have no key, and are not counted.
+    if (caller.kind === 'granted') await keyRate?.(caller.principal)
+    else await addressRate?.(addressKey(address))
   }
 
   /** @throws limits_unavailable for a plan that is not configured */

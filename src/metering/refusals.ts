@@ -54,11 +54,3 @@ export function tooManyAtOnce(most: number): VergeError {
     { retryAfter: 1, details: { limit: 'concurrency', requests: most } },
   )
 }
-
-/** The platform's own limit, which does not say when it begins again. */
-export function flooded(): VergeError {
-  return new VergeError('rate_limited', 'Too many requests. Try again in a minute.', {
-    retryAfter: 60,
-    details: { limit: 'platform' },
-  })
-}

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Caller, GrantedCaller } from '../../src/access/authorize.ts'
+import { floodGuard } from '../../src/access/flood.ts'
 import { type Grant, grantSchema } from '../../src/access/grant.ts'
 import { type Plan, planSchema } from '../../src/access/plan.ts'
 import { LIMITS } from '../../src/core/limits.ts'
@@ -12,6 +13,7 @@ import { ManualClock, testContext } from '../fixtures/clock.ts'
 import { TestLedgers } from '../fixtures/ledgers.ts'
 
 const USED: RequestUsage = { status: 200, inputTokens: 0, outputTokens: 0, units: 0, originMs: 0, cached: false }
+const refusing = floodGuard({ limit: async () => ({ success: false }) }, silentLogger)
 const plan = (text: unknown): Plan => planSchema.parse(text)
 
 class Limited {
@@ -32,7 +34,6 @@ class Limited {
         limits: LIMITS,
       }),
       slots: new Slots({ clock: this.clock, leaseMs: 5_000, beatMs: 1_000, mostMs: 300_000 }),
-      logger: silentLogger,
       plans: new Map(),
       modelLimits: new Map(),
       ...options,
@@ -141,8 +142,8 @@ describe('callers without limits', () => {
     const limited = new Limited({
       plans: new Map([['anonymous', plan({ rate: '1/1h' })]]),
       modelLimits: new Map([['m', plan({ rate: '1/1h' })]]),
-      addressRate: { limit: () => Promise.resolve({ success: false }) },
-      keyRate: { limit: () => Promise.resolve({ success: false }) },
+      addressRate: refusing,
+      keyRate: refusing,
     })
     for (let i = 0; i < 20; i++) {
       const permit = await limited.admit(caller)
@@ -314,12 +315,10 @@ describe('a model', () => {
 describe("the platform's limits", () => {
   it('come first, by address and by principal, and ask no ledger', async () => {
     const keys: string[] = []
-    const limit = (name: string) => ({
-      limit: ({ key }: { key: string }) => {
-        keys.push(`${name} ${key}`)
-        return Promise.resolve({ success: false })
-      },
-    })
+    const limit = (name: string) => (key: string) => {
+      keys.push(`${name} ${key}`)
+      return refusing(key)
+    }
     const limited = new Limited({
       plans: new Map([['anonymous', plan({ rate: '3/1m' })]]),
       addressRate: limit('address'),
@@ -333,14 +332,9 @@ describe("the platform's limits", () => {
   })
 
   it('hold for addresses, and not for callers that have none', async () => {
-    const limited = new Limited({ addressRate: { limit: () => Promise.resolve({ success: false }) } })
+    const limited = new Limited({ addressRate: refusing })
     await expect(limited.admit({ kind: 'anonymous' })).rejects.toMatchObject({ code: 'rate_limited' })
     expect((await limited.admit({ kind: 'anonymous' }, {})).plan).toEqual({})
-  })
-
-  it('are left out where they fail', async () => {
-    const limited = new Limited({ keyRate: { limit: () => Promise.reject(new Error('away')) } })
-    expect(await limited.admitted(keyOf({ rate: '3/1m' }), 5)).toBe(3)
   })
 })
 

@@ -16,7 +16,7 @@ export interface TokenCheckOptions {
   /** What the Worker signs its own tokens with; absent: it has signed none. */
   readonly key?: Uint8Array | undefined
   readonly keys: Pick<KeyReader, 'record' | 'remembered'>
-  readonly attempts: Pick<Attempts, 'assertAllowed'>
+  readonly attempts: Pick<Attempts, 'beforeLookUp'>
   /** Its `now` must count from 1970. */
   readonly clock: Pick<Clock, 'now'>
   readonly limits: Pick<Limits, 'tokenSeconds' | 'tokenSkewSeconds'>
@@ -49,7 +49,7 @@ export function tokenCheck(options: TokenCheckOptions): CredentialCheck {
       return callerOf(claims, record, origin)
     }
     // Nothing proves yet that this key has anything to do with the token.
-    if (options.keys.remembered(kid) === undefined) options.attempts.assertAllowed(address)
+    if (options.keys.remembered(kid) === undefined) await options.attempts.beforeLookUp(address)
     const record = await parentOf(kid, options, signal)
     const claims = claimsOf(await payloadBy(record, token))
     if (claims.sub !== record.id) throw refused('malformed', 'It names another key than the one that signed it.')

@@ -34,6 +34,8 @@ export interface WorkerdOptions {
   readonly log?: (line: string) => void
   /** Whether callers are limited and counted; left out: yes. */
   readonly ledger?: boolean
+  /** Requests in a minute, by the names that limits of the platform are bound to; left out: none is bound. */
+  readonly rateLimits?: Readonly<Record<string, number>>
   /** Other Workers beside it in the same process, bound to it or not, by Miniflare's options. */
   readonly beside?: readonly BesideWorker[]
 }
@@ -65,6 +67,7 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     r2Buckets: ['BUCKET'],
     kvNamespaces: ['KV'],
     durableObjects: durableObjectsIn(directory, options),
+    ratelimits: rateLimitsOf(options),
     ...(options.assets !== undefined && { assets: assetsIn(options.assets) }),
     // Measurements and tests need real runs, so the result cache is off by default.
     bindings: { CORS_ALLOW: '*', RESULT_CACHE_TTL_SECONDS: '0', LOG_SAMPLE_RATE: '0', ...options.vars },
@@ -103,6 +106,16 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     await miniflare.dispose().catch(() => undefined)
     throw error
   }
+}
+
+/** What wrangler makes of `[[ratelimits]]` in wrangler.toml. */
+function rateLimitsOf({ rateLimits = {} }: Pick<WorkerdOptions, 'rateLimits'>) {
+  return Object.fromEntries(
+    Object.entries(rateLimits).map(([binding, limit], at) => [
+      binding,
+      { namespace_id: String(at + 1), simple: { limit, period: 60 as const } },
+    ]),
+  )
 }
 
 /** What wrangler makes of `[assets]` in wrangler.toml. */
