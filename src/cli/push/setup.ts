@@ -163,6 +163,7 @@ const PREFIXES = [
   'manifest/',
   'page/',
   'removed/',
+  'sign-in/',
   'usage/',
 ]
 
