@@ -1,4 +1,5 @@
 import { abortError, errorFields, throwIfAborted } from './errors.ts'
+import { withoutSecrets } from './secrets.ts'
 
 /**
  * Time as the core sees it, passed in so that it can be frozen in tests. In production `now` stands still during pure
@@ -150,7 +151,7 @@ export const consoleLogger: Logger = {
 }
 
 function line(level: string, event: string, fields: LogFields = {}): string {
-  return JSON.stringify({ level, event, ...fields }, (_, value: unknown) => errorFields(value))
+  return withoutSecrets(JSON.stringify({ level, event, ...fields }, (_, value: unknown) => errorFields(value)))
 }
 
 /** Request ids that may be echoed into headers and logs without escaping. */
