@@ -29,7 +29,10 @@ export async function explainPlacement(
   const { caller } = access
   if (!authorize(caller, resourceOf(alias), 'explain')) {
     const who = 'only the operator, and keys that allow "explain" for the model, may see how a request is placed'
-    throw refusedCredential(caller, who) ?? new VergeError('forbidden', `Send another key: ${who}.`)
+    if (caller.kind === 'anonymous') {
+      throw refusedCredential(caller, who) ?? new VergeError('unauthorized', `Send a key: ${who}.`)
+    }
+    throw new VergeError('forbidden', `Send another key: ${who}.`)
   }
   const model = await resolveVersion(access, alias, version)
   const decision = (await placement?.explain(model, { route, full: false }, narrowedContext(access))) ?? {

@@ -62,8 +62,8 @@ export async function mintToken(
   return { claims, text: await signToken(claims, key) }
 }
 
-/** The key that asks, if it may mint. @throws unauthorized, forbidden */
-function minter({ caller }: Access): GrantedCaller {
+/** The key that asks, if it may mint: to be asked before anything of a request is read. @throws unauthorized, forbidden */
+export function minter({ caller }: Pick<Access, 'caller'>): GrantedCaller {
   if (caller.kind === 'granted' && caller.by === 'key' && authorize(caller, null, 'mint')) return caller
   if (caller.kind === 'anonymous') {
     throw (

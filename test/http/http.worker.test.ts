@@ -116,7 +116,7 @@ describe('callers', () => {
       }
       expect((await request('/explain/open', { headers })).status).toBe(401)
     }
-    expect((await testApp({ models }).request('/explain/open')).status).toBe(403)
+    expect((await testApp({ models }).request('/explain/open')).status).toBe(401)
   })
 
   it('gives versions that are not live to the operator alone, and to others as if they were missing', async () => {

@@ -469,7 +469,7 @@ describe('GET /explain', () => {
   it('is for the operator', async () => {
     const { request } = setUp({ cf: { latitude: 3, longitude: 4 } })
     const refused = await request('/explain/numbers')
-    expect([refused.status, await codeOfAnswer(refused)]).toEqual([403, 'forbidden'])
+    expect([refused.status, await codeOfAnswer(refused)]).toEqual([401, 'unauthorized'])
     const answer = await request('/explain/secret?route=openai&version=1', {
       headers: { ...OPERATOR, 'verge-place': 'edge' },
     })

@@ -4,7 +4,7 @@ import { rateSchema } from '../../access/plan.ts'
 import { paceOf, readBody } from '../../core/body.ts'
 import { parseJson } from '../../core/json.ts'
 import { validate } from '../../core/validation.ts'
-import { mintToken } from '../../inference/tokens.ts'
+import { minter, mintToken } from '../../inference/tokens.ts'
 import { type TokenResponse, tokenRequestSchema } from '../../protocols/verge/tokens.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
@@ -18,6 +18,7 @@ export function tokenRoutes(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.post('/', async (c) => {
     const access = accessOf(deps, c)
+    minter(access)
     const { signal } = access.context
     const bytes = await readBody(c.req.raw, { maxBytes: limits.tokenRequestBytes, signal, pace: paceOf(deps) })
     const { budget, max_tokens, minutes, models, rate, ...rest } = validate(
