@@ -3,6 +3,8 @@ import type { Caller } from '../access/authorize.ts'
 import type { FloodGuard } from '../access/flood.ts'
 import type { Grant } from '../access/grant.ts'
 import type { Plan } from '../access/plan.ts'
+import type { Limits } from '../core/limits.ts'
+import { LruMap } from '../core/lru.ts'
 import type { RequestContext } from '../core/runtime.ts'
 import type { LeaseBook, Principal } from './leases.ts'
 import { ledgerLimits, strictest } from './limits-of.ts'
@@ -20,6 +22,7 @@ export interface LimitedOptions {
   /** Of the platform, for addresses and for principals. */
   readonly addressRate?: FloodGuard | undefined
   readonly keyRate?: FloodGuard | undefined
+  readonly limits: Pick<Limits, 'leasePrincipals'>
 }
 
 /** The plan of callers without a key. */
@@ -42,7 +45,7 @@ interface Charged {
 export class LimitedMetering implements Metering {
   readonly #options: LimitedOptions
   /** What a plan that does not change comes to, by the grant that it is made of. */
-  readonly #charged = new WeakMap<Grant, Map<string, Charged>>()
+  readonly #charged = new WeakMap<Grant, LruMap<Charged>>()
 
   constructor(options: LimitedOptions) {
     this.#options = options
@@ -88,9 +91,13 @@ export class LimitedMetering implements Metering {
     const charged = each.some(({ plans }) => plans.length > 0)
       ? chargedBy(each)
       : { plan: FREE, principals: [], slots: [] }
-    const ofGrant = this.#charged.get(grant) ?? new Map<string, Charged>()
     // A parent's record may change while a token stays: what depends on both is not kept.
-    if (parent === undefined) this.#charged.set(grant, ofGrant.set(principal, charged))
+    if (parent === undefined) {
+      // Of a rule's grant there may be as many as there are people.
+      const ofGrant = this.#charged.get(grant) ?? new LruMap<Charged>(this.#options.limits.leasePrincipals)
+      ofGrant.set(principal, charged)
+      this.#charged.set(grant, ofGrant)
+    }
     return charged
   }
 

@@ -36,6 +36,7 @@ class Limited {
       slots: new Slots({ clock: this.clock, leaseMs: 5_000, beatMs: 1_000, mostMs: 300_000 }),
       plans: new Map(),
       modelLimits: new Map(),
+      limits: LIMITS,
       ...options,
     })
   }
@@ -110,6 +111,24 @@ describe('the plan of a caller', () => {
       code: 'limits_unavailable',
       message: expect.stringMatching(/"gone" is not configured/),
     })
+  })
+
+  it('is kept for as many people as there is room for: one rule gives all who sign in the same grant', async () => {
+    const lookUps: string[] = []
+    class Plans extends Map<string, Plan> {
+      override get(name: string): Plan | undefined {
+        lookUps.push(name)
+        return super.get(name)
+      }
+    }
+    const plans = new Plans([['staff', plan({ bodyBytes: 100 })]])
+    const limited = new Limited({ plans, limits: { leasePrincipals: 2 } })
+    const grant = grantOf(undefined, 'staff')
+    for (const who of ['a', 'a', 'b', 'c', 'c', 'a']) {
+      await limited.admit({ kind: 'granted', by: 'sign-in', principal: `user:company:${who}`, name: 'company', grant })
+    }
+    // a, b, c, and a once more, whose place c has taken.
+    expect(lookUps).toHaveLength(4)
   })
 
   it('of a token is its own and that of the key that minted it: both are charged', async () => {
