@@ -13,9 +13,7 @@ describe('secrets of callers', () => {
     const { id, secret, text } = makeKey(randomBytes)
     for (const each of [text, text.slice(0, -1), `${text}x`, text.slice(0, -30)]) {
       const line = withoutSecrets(`{"path":"/models/${each}","message":"no model \\"${each}\\""}`)
-      expect(line).toBe(
-        `{"path":"/models/verge_sk_${id}_[secret]","message":"no model \\"verge_sk_${id}_[secret]\\""}`,
-      )
+      expect(line).toBe(`{"path":"/models/verge_sk_${id}_[secret]","message":"no model \\"verge_sk_${id}_[secret]\\""}`)
       expect(line).not.toContain(secret.slice(0, 8))
     }
     expect(withoutSecrets(`verge_sk_${secret}`)).toBe('verge_sk_[secret]')

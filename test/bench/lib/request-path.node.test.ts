@@ -13,11 +13,11 @@ import { ROOT } from '../../../src/cli/files/project.ts'
 const BUDGETS: Readonly<Record<string, number>> = {
   // Of it one that finds the drawing in a picture of a sign, and in each of them one that looks for a credential, and the ledger,
   // which counts what runs take and has them paid for; two begin and end a request that is limited and counted,
-  // and two say that this one has no limits.
-  'POST /run/digits, a PNG': 56,
-  'POST /v2/models/digits/infer, binary tensors': 44,
+  // and two say that this one has no limits. One keeps secrets out of the log, by the form that they have.
+  'POST /run/digits, a PNG': 57,
+  'POST /v2/models/digits/infer, binary tensors': 45,
   // Of it two that all protocols of texts share, and one that reads what the origin took.
-  'POST /v1/chat/completions, streamed by an origin': 43,
+  'POST /v1/chat/completions, streamed by an origin': 44,
 }
 
 /** Handlers that inference calls back, and a task that has its model run. */
