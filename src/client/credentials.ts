@@ -34,13 +34,17 @@ export function credentialsOf({ key, token }: CredentialOptions, clock: Pick<Cli
   if (typeof token === 'function') return new RenewedTokens(token, clock)
   const fixed = key ?? token
   // Refuses what no header can hold before the first request.
-  if (fixed !== undefined) bearer(fixed)
+  if (fixed !== undefined) assertSendable(fixed)
   return { current: async () => fixed, renewed: async () => undefined, isUsed: fixed !== undefined }
 }
 
-/** The header of a request with a credential. @throws TypeError */
-function bearer(credential: string): Headers {
-  return new Headers({ authorization: `Bearer ${credential}` })
+/** @throws TypeError without the credential in it: the runtime's own error has the whole header, and ends in logs */
+function assertSendable(credential: string): void {
+  try {
+    new Headers({ authorization: `Bearer ${credential}` })
+  } catch {
+    throw new TypeError('The key or token has characters that no header can hold. Copy it again, without line breaks.')
+  }
 }
 
 /** Tokens of a function, each used until shortly before its end. They are held in memory alone. */
@@ -94,7 +98,7 @@ async function made(make: () => Promise<string>): Promise<string> {
   try {
     const token: unknown = await make()
     if (typeof token !== 'string' || token === '') throw new TypeError('The function "token" gave no text.')
-    bearer(token)
+    assertSendable(token)
     return token
   } catch (cause) {
     throw new VergeError(

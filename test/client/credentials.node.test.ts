@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { credentialsOf } from '../../src/client/credentials.ts'
 import { type ClientOptions, createClient, VergeError } from '../../src/client/index.ts'
@@ -24,6 +25,14 @@ function serverOf(accepted: ReadonlySet<string>) {
   return { fetch, sent }
 }
 
+function thrownBy(work: () => unknown): unknown {
+  try {
+    return work()
+  } catch (error) {
+    return error
+  }
+}
+
 /** A function that makes the tokens of a list, and counts its calls. */
 function maker(tokens: readonly string[]) {
   let made = 0
@@ -45,6 +54,16 @@ describe('a token of a client', () => {
   it('is not there beside a key, and holds nothing that a header cannot', () => {
     expect(() => createClient({ url: 'http://w', token: 'a', key: 'b' })).toThrow(/either "key" or "token"/)
     expect(() => createClient({ url: 'http://w', token: 'a\nb' })).toThrow(TypeError)
+  })
+
+  it('is in no error where no header can hold it', async () => {
+    for (const secret of ['verge_sk_secret\nmore', 'verge_bt_secret\u0000more', 'verge_sk_secretключ']) {
+      expect(inspect(thrownBy(() => createClient({ url: 'http://w', key: secret })))).not.toContain('secret')
+      const client = createClient({ url: 'http://w', token: async () => secret })
+      const failed: unknown = await client.run('m', 'text').catch((error: unknown) => error)
+      expect(failed).toMatchObject({ code: 'token_unavailable' })
+      expect(inspect(failed)).not.toContain('secret')
+    }
   })
 
   it('that is fixed is not sent again after a refusal', async () => {
