@@ -53,8 +53,20 @@ const TOKEN_PREFIX = 'verge_bt_'
 /** A JSON Web Token in its compact form, signed or not: its first part is an object in base64url. */
 const JWT = /^ey[\w-]*\.[\w-]*\.[\w-]*$/
 
-/** Reasons of credentials that were right once: their senders guess nothing. */
-const KNOWN_REASONS: readonly string[] = ['expired', 'revoked', 'replaced', 'origin', 'no_rule']
+/**
+ * Reasons that are no guesses: of credentials that were right once or are right elsewhere, and of tokens of other services,
+ * which clients of those send with every request and which cost no look-up.
+ */
+const NO_GUESSES: readonly string[] = [
+  'expired',
+  'revoked',
+  'replaced',
+  'origin',
+  'no_rule',
+  'other_audience',
+  'not_yet_valid',
+  'unknown_issuer',
+]
 
 /** Finds out who calls by what a request brings: the same for HTTP, calls of Workers and streams. */
 export class Credentials {
@@ -190,7 +202,8 @@ export class Credentials {
       return await this.#checked(check, token, facts, context)
     } catch (error) {
       if (!isVergeError(error, 'unauthorized')) throw error
-      return unaccepted(error.message)
+      const { reason } = error.details ?? {}
+      return unaccepted(error.message, typeof reason === 'string' ? reason : undefined)
     }
   }
 
@@ -202,7 +215,7 @@ export class Credentials {
       if (elsewhere === undefined) return caller
       throw new VergeError('unauthorized', elsewhere, { details: { reason: 'origin' } })
     } catch (error) {
-      const isGuess = isVergeError(error, 'unauthorized') && !KNOWN_REASONS.includes(String(error.details?.reason))
+      const isGuess = isVergeError(error, 'unauthorized') && !NO_GUESSES.includes(String(error.details?.reason))
       if (isGuess) this.#options.attempts.failed(facts.address)
       throw error
     }

@@ -214,7 +214,9 @@ describe('credentials that other parts verify', () => {
 
   it('make an anonymous caller where nobody signs in, and where a sign-in is not accepted', async () => {
     expect(await outcome(knowing().callerOf(JWT))).toBe('anonymous, key: ')
-    expect(await outcome(knowing({ signIn: refusing('expired') }).callerOf(JWT))).toMatch(/^anonymous.*It is expired/)
+    expect(await outcome(knowing({ signIn: refusing('expired') }).callerOf(JWT))).toBe(
+      'anonymous, expired: It is expired.',
+    )
   })
 
   it('are refused at once where they are tokens', async () => {
@@ -229,6 +231,14 @@ describe('credentials that other parts verify', () => {
     const { callerOf } = knowing({ signIn: away, token: away })
     expect(await outcome(callerOf(JWT))).toBe('store_unavailable')
     expect(await outcome(callerOf(`verge_bt_${JWT}`))).toBe('store_unavailable')
+  })
+
+  it('of other services are not counted: their clients send them with every request', async () => {
+    for (const reason of ['unknown_issuer', 'other_audience', 'not_yet_valid']) {
+      const { callerOf } = knowing({ signIn: refusing(reason) })
+      for (let i = 0; i < 2 * LIMITS.failedAttempts; i++)
+        expect(await outcome(callerOf(JWT))).toBe(`anonymous, ${reason}: It is ${reason}.`)
+    }
   })
 
   it('are counted where they are forged, and not where they ended', async () => {

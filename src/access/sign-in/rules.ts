@@ -19,9 +19,12 @@ export function grantOf(claims: Claims, rules: readonly GrantRule[]): Grant | un
   return rules.find(({ when }) => Object.entries(when).every(([name, values]) => hasOneOf(claims, name, values)))?.grant
 }
 
+/** The ways to name an address: a claim, or a pointer to it. */
+const EMAIL: readonly string[] = ['email', '/email']
+
 function hasOneOf(claims: Claims, name: string, wanted: readonly ClaimValue[]): boolean {
   // An address that its issuer has not checked may be anybody's.
-  if (name === 'email' && Object.hasOwn(claims, 'email_verified') && claims.email_verified !== true) return false
+  if (EMAIL.includes(name) && Object.hasOwn(claims, 'email_verified') && claims.email_verified !== true) return false
   const value = claimAt(claims, name)
   const there: readonly unknown[] = Array.isArray(value) ? value : [value]
   return there.some((each) => wanted.some((pattern) => meets(each, pattern)))

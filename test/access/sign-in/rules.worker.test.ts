@@ -66,10 +66,11 @@ describe('grantOf', () => {
   })
 
   it('does not believe an address that its issuer has not checked', () => {
-    const when = { email: ['*@example.com'] }
-    expect(meets({ email: 'anna@example.com', email_verified: true }, when)).toBe(true)
-    for (const unverified of [false, 'true', 'false', null, 1]) {
-      expect(meets({ email: 'anna@example.com', email_verified: unverified }, when)).toBe(false)
+    for (const when of [{ email: ['*@example.com'] }, { '/email': ['*@example.com'] }]) {
+      expect(meets({ email: 'anna@example.com', email_verified: true }, when)).toBe(true)
+      for (const unverified of [false, 'true', 'false', null, 1]) {
+        expect(meets({ email: 'anna@example.com', email_verified: unverified }, when)).toBe(false)
+      }
     }
   })
 })
