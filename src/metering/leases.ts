@@ -107,13 +107,14 @@ export class LeaseBook {
   }
 
   /** What was taken and is not needed. */
-  giveBack({ name, limits }: Principal, unused: Quantities, context: RequestContext): void {
-    const entry = this.#entries.get(name)
-    const limited = limitedOf(unused, limits)
-    if (entry === undefined || isNothing(limited)) return
+  giveBack(principal: Principal, unused: Quantities, context: RequestContext): void {
+    const limited = limitedOf(unused, principal.limits)
+    if (isNothing(limited)) return
     const now = this.#options.clock.now()
+    // It may have made room for others meanwhile.
+    const entry = this.#entryOf(principal, context)
     entry.account.giveBack(limited, now)
-    this.#watch(name, entry, context, now)
+    this.#watch(principal.name, entry, context, now)
   }
 
   /** What was used beyond what was taken. */

@@ -3,10 +3,9 @@ import type { Caller } from '../access/authorize.ts'
 import type { FloodGuard } from '../access/flood.ts'
 import type { Grant } from '../access/grant.ts'
 import type { Plan } from '../access/plan.ts'
-import type { Limits } from '../core/limits.ts'
-import { LruMap } from '../core/lru.ts'
 import type { RequestContext } from '../core/runtime.ts'
 import type { LeaseBook, Principal } from './leases.ts'
+import type { LedgerLimits } from './ledger/lease.ts'
 import { ledgerLimits, strictest } from './limits-of.ts'
 import type { CallerFacts, Metering, Permit } from './metering.ts'
 import { LeasedPermit } from './permit.ts'
@@ -22,12 +21,11 @@ export interface LimitedOptions {
   /** Of the platform, for addresses and for principals. */
   readonly addressRate?: FloodGuard | undefined
   readonly keyRate?: FloodGuard | undefined
-  readonly limits: Pick<Limits, 'leasePrincipals'>
 }
 
 /** The plan of callers without a key. */
 const ANONYMOUS = 'anonymous'
-/** That of callers whom nothing limits. */
+/** No limits. */
 const FREE: Plan = {}
 
 /** Who is charged for a request. */
@@ -38,14 +36,25 @@ interface Charged {
   readonly slots: readonly { readonly name: string; readonly most: number }[]
 }
 
+/** Of callers whom nothing limits. */
+const NOT_CHARGED: Charged = { plan: FREE, principals: [], slots: [] }
+
+/** What a grant allows whoever has it. */
+interface Terms {
+  readonly plan: Plan
+  readonly limits: LedgerLimits
+}
+
+const UNLIMITED_TERMS: Terms = { plan: FREE, limits: { rates: [], budgets: {} } }
+
 /**
  * Limits by plans: of keys, people and tokens by what they were given, of callers without a key by their addresses, and of
  * models. The operator, other Workers of the account and origins are not limited.
  */
 export class LimitedMetering implements Metering {
   readonly #options: LimitedOptions
-  /** What a plan that does not change comes to, by the grant that it is made of. */
-  readonly #charged = new WeakMap<Grant, LruMap<Charged>>()
+  /** What the plans of a grant come to. Many people may have one grant, so nothing of a principal is in it. */
+  readonly #termsOf = new WeakMap<Grant, Terms>()
 
   constructor(options: LimitedOptions) {
     this.#options = options
@@ -82,46 +91,41 @@ export class LimitedMetering implements Metering {
   #chargedOf(caller: Extract<Caller, { kind: 'granted' | 'anonymous' }>, { address }: CallerFacts): Charged {
     if (caller.kind === 'anonymous') return this.#anonymous(address)
     const { principal, grant, parent } = caller
-    const known = this.#charged.get(grant)?.get(principal)
-    if (known !== undefined) return known
-    const each = [{ principal, grant }, ...(parent === undefined ? [] : [parent])].map((payer) => ({
-      name: payer.principal,
-      plans: this.#plansOf(payer.grant),
-    }))
-    const charged = each.some(({ plans }) => plans.length > 0)
-      ? chargedBy(each)
-      : { plan: FREE, principals: [], slots: [] }
-    // A parent's record may change while a token stays: what depends on both is not kept.
-    if (parent === undefined) {
-      // Of a rule's grant there may be as many as there are people.
-      const ofGrant = this.#charged.get(grant) ?? new LruMap<Charged>(this.#options.limits.leasePrincipals)
-      ofGrant.set(principal, charged)
-      this.#charged.set(grant, ofGrant)
+    const own = { name: principal, terms: this.#terms(grant) }
+    const each = parent === undefined ? [own] : [own, { name: parent.principal, terms: this.#terms(parent.grant) }]
+    const limited = each.filter(({ terms }) => terms !== UNLIMITED_TERMS)
+    const [only] = limited
+    if (only === undefined) return NOT_CHARGED
+    return {
+      plan: limited.length === 1 ? only.terms.plan : strictest(limited.map(({ terms }) => terms.plan)),
+      principals: limited.map(({ name, terms }) => ({ name, limits: terms.limits })),
+      slots: limited.flatMap(({ name, terms }) => slotsOf(name, terms.plan)),
     }
-    return charged
   }
 
-  /** Its own limits first: of what only one plan may say, they have the say. */
-  #plansOf({ plan: name, limits }: Grant): Plan[] {
-    const own = limits === undefined ? [] : [limits]
-    if (name === undefined) return own
-    const plan = this.#options.plans.get(name)
-    if (plan === undefined) throw planMissing(name)
-    return [...own, plan]
+  /** Its own limits first: of what only one plan may say, they have the say. @throws limits_unavailable */
+  #terms(grant: Grant): Terms {
+    const known = this.#termsOf.get(grant)
+    if (known !== undefined) return known
+    const named = grant.plan === undefined ? undefined : this.#options.plans.get(grant.plan)
+    if (grant.plan !== undefined && named === undefined) throw planMissing(grant.plan)
+    const plans = [grant.limits, named].filter((plan) => plan !== undefined)
+    const terms = plans.length === 0 ? UNLIMITED_TERMS : { plan: strictest(plans), limits: ledgerLimits(plans) }
+    this.#termsOf.set(grant, terms)
+    return terms
   }
 
   /** Rates are each address's own; budgets are those of all callers without a key together. */
   #anonymous(address: string | undefined): Charged {
     const plan = this.#options.plans.get(ANONYMOUS)
-    if (plan === undefined) return { plan: FREE, principals: [], slots: [] }
+    if (plan === undefined) return NOT_CHARGED
     const { rates, budgets } = ledgerLimits([plan])
     const name = `address:${addressKey(address)}`
     const principals = [
       { name, limits: { rates, budgets: {} } },
       { name: ANONYMOUS, limits: { rates: [], budgets } },
     ]
-    const { concurrency } = plan
-    return { plan, principals, slots: concurrency === undefined ? [] : [{ name, most: concurrency }] }
+    return { plan, principals, slots: slotsOf(name, plan) }
   }
 
   /** @returns gives the slots back @throws rate_limited */
@@ -148,13 +152,6 @@ export class LimitedMetering implements Metering {
   }
 }
 
-function chargedBy(each: readonly { readonly name: string; readonly plans: readonly Plan[] }[]): Charged {
-  return {
-    plan: strictest(each.flatMap(({ plans }) => plans)),
-    principals: each.map(({ name, plans }) => ({ name, limits: ledgerLimits(plans) })),
-    slots: each.flatMap(({ name, plans }) => {
-      const { concurrency } = strictest(plans)
-      return concurrency === undefined ? [] : [{ name, most: concurrency }]
-    }),
-  }
+function slotsOf(name: string, { concurrency }: Plan): Charged['slots'] {
+  return concurrency === undefined ? [] : [{ name, most: concurrency }]
 }

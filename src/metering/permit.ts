@@ -1,10 +1,14 @@
 import type { Amounts, Plan } from '../access/plan.ts'
 import type { RequestContext } from '../core/runtime.ts'
 import type { LeaseBook, Principal } from './leases.ts'
+import { windowAt } from './ledger/periods.ts'
 import { eachKind, isNothing, type Quantities, sumOf } from './ledger/quantities.ts'
 import { amountOf, quantitiesOf } from './limits-of.ts'
 import type { LimitState, Permit, RateState, RequestUsage } from './metering.ts'
 import { nanoUsd, usdOf } from './prices.ts'
+
+/** Name of a rate's line. */
+const RATE = 'rate'
 
 export interface PermitOptions {
   readonly book: LeaseBook
@@ -22,12 +26,14 @@ export interface PermitOptions {
 export class LeasedPermit implements Permit {
   readonly #options: PermitOptions
   readonly #leaving: (() => void)[]
+  readonly #day: string
   #spent: Quantities = {}
   #finished = false
 
   constructor(options: PermitOptions) {
     this.#options = options
     this.#leaving = [options.leave]
+    this.#day = dayAt(options.book.now())
   }
 
   get plan(): Plan {
@@ -50,7 +56,7 @@ export class LeasedPermit implements Permit {
     const { book, principals } = this.#options
     const now = book.now()
     const states = principals.flatMap((principal) => book.lines(principal, now)).map(stateOf)
-    return states.length === 0 ? undefined : states
+    return states.length === 0 ? undefined : distinct(states)
   }
 
   /** The request itself. @throws rate_limited, budget_spent, limits_unavailable, unauthorized */
@@ -81,6 +87,8 @@ export class LeasedPermit implements Permit {
   }
 
   refund(amounts: Amounts): void {
+    // The end of the request has settled what it took.
+    if (this.#finished) return
     const back = pricedOf(amounts)
     this.#giveBack(eachKind((kind) => Math.min(back[kind] ?? 0, this.#spent[kind] ?? 0)))
   }
@@ -131,9 +139,10 @@ export class LeasedPermit implements Permit {
     if (this.#finished) this.#giveBack(need)
   }
 
+  /** What was taken on another day stays spent: given back, it would be there for today. */
   #giveBack(unused: Quantities): void {
-    if (isNothing(unused)) return
     const { book, context, principals } = this.#options
+    if (isNothing(unused) || dayAt(book.now()) !== this.#day) return
     this.#spent = sumOf(
       this.#spent,
       eachKind((kind) => -(unused[kind] ?? 0)),
@@ -144,6 +153,26 @@ export class LeasedPermit implements Permit {
   #leave(): void {
     for (const leave of this.#leaving.splice(0)) leave()
   }
+}
+
+/** The period that is over first: months end with one of their days. */
+function dayAt(now: number): string {
+  return windowAt('day', now).key
+}
+
+/**
+ * Each name once, as the standard wants it. Rates of several lengths are named by them; of what both a token and its key
+ * have, there is as much as is left of the one that has less.
+ */
+function distinct(states: readonly LimitState[]): LimitState[] {
+  const lengths = new Set(states.filter(({ name }) => name === RATE).map(({ seconds }) => seconds))
+  const named = new Map<string, LimitState>()
+  for (const state of states) {
+    const name = state.name === RATE && lengths.size > 1 ? `${RATE}-${state.seconds}` : state.name
+    const known = named.get(name)
+    if (known === undefined || state.remaining < known.remaining) named.set(name, { ...state, name })
+  }
+  return [...named.values()]
 }
 
 /** With what the units cost. */

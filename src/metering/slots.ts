@@ -11,6 +11,9 @@ export interface SlotsOptions {
   readonly mostMs: number
 }
 
+/** Names of which some may be of requests that were killed, before anybody looks. */
+const FEW_NAMES = 1_000
+
 interface Slot {
   until: number
 }
@@ -19,6 +22,8 @@ interface Slot {
 export class Slots {
   readonly #options: SlotsOptions
   readonly #held = new Map<string, Set<Slot>>()
+  /** So many names are looked through for requests that were killed. */
+  #mostNames = FEW_NAMES
 
   constructor(options: SlotsOptions) {
     this.#options = options
@@ -55,9 +60,20 @@ export class Slots {
   #setOf(name: string): Set<Slot> {
     const known = this.#held.get(name)
     if (known !== undefined) return known
+    if (this.#held.size >= this.#mostNames) this.#dropKilled()
     const made = new Set<Slot>()
     this.#held.set(name, made)
     return made
+  }
+
+  /** A request that was killed leaves its name behind, and nobody may come by that name again. */
+  #dropKilled(): void {
+    const now = this.#options.clock.now()
+    for (const [name, held] of this.#held) {
+      dropExpired(held, now)
+      if (held.size === 0) this.#held.delete(name)
+    }
+    this.#mostNames = Math.max(FEW_NAMES, 2 * this.#held.size)
   }
 }
 

@@ -271,6 +271,18 @@ describe('what is idle', () => {
     expect(ledgers.remaining(principal.name, principal, 'day-tokens')).toBe(990)
   })
 
+  it('goes back of a principal that has made room meanwhile', async () => {
+    const principal = withTokens(1000)
+    const { book, clock, ledgers } = await leased({ tokens: 200 }, principal)
+    for (let i = 0; i < LIMITS.leasePrincipals; i++) {
+      book.owe(withTokens(1000, `key:${i}`), { tokens: 1 }, testContext())
+    }
+    await clock.advance(10_000)
+    book.giveBack(principal, { tokens: 150 }, testContext())
+    await clock.advance(10_000)
+    expect(ledgers.remaining(principal.name, principal, 'day-tokens')).toBe(950)
+  })
+
   it('goes back of a request that gave back more than its lease had left to end', async () => {
     const principal = withTokens(1000)
     const { book, clock, ledgers } = await leased({ tokens: 200 }, principal)

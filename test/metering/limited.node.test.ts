@@ -36,7 +36,6 @@ class Limited {
       slots: new Slots({ clock: this.clock, leaseMs: 5_000, beatMs: 1_000, mostMs: 300_000 }),
       plans: new Map(),
       modelLimits: new Map(),
-      limits: LIMITS,
       ...options,
     })
   }
@@ -113,7 +112,7 @@ describe('the plan of a caller', () => {
     })
   })
 
-  it('is kept for as many people as there is room for: one rule gives all who sign in the same grant', async () => {
+  it('is one for all who sign in: a rule gives them the same grant, and nothing is kept of each', async () => {
     const lookUps: string[] = []
     class Plans extends Map<string, Plan> {
       override get(name: string): Plan | undefined {
@@ -122,13 +121,12 @@ describe('the plan of a caller', () => {
       }
     }
     const plans = new Plans([['staff', plan({ bodyBytes: 100 })]])
-    const limited = new Limited({ plans, limits: { leasePrincipals: 2 } })
+    const limited = new Limited({ plans })
     const grant = grantOf(undefined, 'staff')
     for (const who of ['a', 'a', 'b', 'c', 'c', 'a']) {
       await limited.admit({ kind: 'granted', by: 'sign-in', principal: `user:company:${who}`, name: 'company', grant })
     }
-    // a, b, c, and a once more, whose place c has taken.
-    expect(lookUps).toHaveLength(4)
+    expect(lookUps).toEqual(['staff'])
   })
 
   it('of a token is its own and that of the key that minted it: both are charged', async () => {
@@ -243,6 +241,31 @@ describe('what is spent', () => {
     expect(await left(limited, 'day-units')).toBe(100)
   })
 
+  it('is settled by the end of the request: nothing more comes back after it', async () => {
+    const limited = new Limited()
+    const permit = await limited.admit(keyOf(budget))
+    await limited.done(permit.tokens(100, 200))
+    permit.finish({ ...USED, inputTokens: 100, outputTokens: 50 })
+    permit.refund({ tokens: 150 })
+    expect(await left(limited, 'day-tokens')).toBe(850)
+  })
+
+  it('stays spent where its day is over: what comes back late would be there twice', async () => {
+    const limited = new Limited()
+    await limited.clock.advance(86_400_000 - 30_000)
+    const late = await limited.admit(keyOf(budget))
+    await limited.done(late.tokens(0, 1000))
+    await limited.clock.advance(60_000)
+    const today = await limited.admit(keyOf(budget))
+    await limited.done(today.tokens(0, 1000))
+    today.finish({ ...USED, outputTokens: 1000 })
+    late.refund({ tokens: 1000 })
+    late.finish(USED)
+    await limited.clock.advance(20_000)
+    const again = await limited.admit(keyOf(budget))
+    await expect(limited.done(again.tokens(0, 1))).rejects.toMatchObject({ code: 'budget_spent' })
+  })
+
   it('is money, too: of the request and of its units', async () => {
     const limited = new Limited()
     const caller = keyOf({ budgets: { month: { usd: 0.001 } } })
@@ -300,6 +323,21 @@ describe('requests at once', () => {
     await limited.clock.advance(6_000)
     await limited.admit(caller)
     await expect(limited.admit(caller)).rejects.toMatchObject({ code: 'rate_limited' })
+  })
+
+  it('that are slow keep their places, however many others were killed', async () => {
+    const limited = new Limited({ plans: new Map([['anonymous', plan({ concurrency: 1 })]]) })
+    const from = (host: number) =>
+      limited.admit({ kind: 'anonymous' }, { address: `10.0.${Math.floor(host / 250)}.${host % 250}` })
+    const { after } = limited.clock
+    limited.clock.after = () => () => {}
+    for (let host = 1; host < 2_000; host++) await from(host)
+    limited.clock.after = after
+    await from(0)
+    await limited.clock.advance(6_000)
+    for (let host = 2_000; host < 4_000; host++) (await from(host)).finish(USED)
+    await expect(from(0)).rejects.toMatchObject({ details: { limit: 'concurrency' } })
+    await from(1)
   })
 
   it('that are refused for their rate take no place', async () => {
@@ -367,6 +405,24 @@ describe('what is said of limits', () => {
       { name: 'day-requests', unit: 'requests', quota: 100, remaining: 99, seconds: 86_400, reset: 43_200 },
       { name: 'day-units', unit: 'units', quota: 3, remaining: 3, seconds: 86_400, reset: 43_200 },
     ])
+  })
+
+  it('has each name once: rates of several lengths, and what a token and its key both have', async () => {
+    const limited = new Limited({ plans: new Map([['pro', plan({ rate: '5/1m', budgets: { day: { tokens: 9 } } })]]) })
+    const names = async (caller: Caller) =>
+      (await limited.admit(caller)).state?.map(({ name, remaining }) => `${name} ${remaining}`)
+    expect(await names(keyOf({ rate: '8/1h' }, 'pro'))).toEqual(['rate-3600 7', 'rate-60 4', 'day-tokens 9'])
+    const token: Caller = {
+      kind: 'granted',
+      by: 'token',
+      principal: 'token:b:1',
+      name: 'b',
+      grant: grantOf({ rate: '9/1m', budgets: { total: { tokens: 50 } } }),
+      parent: { principal: 'key:b', grant: grantOf(undefined, 'pro') },
+    }
+    await limited.admit(token)
+    await limited.done((await limited.admit(token)).tokens(1, 2))
+    expect(await names(token)).toEqual(['rate 2', 'total-tokens 47', 'day-tokens 6'])
   })
 
   it('is nothing for callers without limits', async () => {

@@ -15,7 +15,7 @@ import { type LedgerStore, MemoryLedgerStore } from './store.ts'
 export interface LedgerDeps {
   /** Its `now` must count from 1970. */
   readonly clock: Clock
-  readonly limits: Pick<Limits, 'leaseMs' | 'leaseKeptMs' | 'leasesKept' | 'memoryRateSeconds'> &
+  readonly limits: Pick<Limits, 'leaseMs' | 'leaseKeptMs' | 'leasesKept' | 'memoryRateSeconds' | 'tokenSeconds'> &
     PrincipalUsageOptions['limits'] &
     KeyCheckOptions['limits']
   readonly logger: Logger
@@ -25,6 +25,8 @@ export interface LedgerDeps {
 
 /** Principals that pay for nothing: addresses of callers without a key, and models. */
 const UNPAID = /^(?:address|model):/
+/** They end by themselves, and what they are used for is their keys' usage. A site gives one to each of its visitors. */
+const TOKEN = /^token:/
 
 /**
  * What one principal has leased. Its storage is the truth: what this object remembers is only the connection to it. Rates
@@ -52,10 +54,14 @@ export class LedgerObject extends DurableObject implements UsageLedger {
     if (request.usage !== undefined) await this.bookUsage(principal, request.usage)
     const refusal = await keyRefusal(principal, { truth: store, clock, limits })
     if (refusal !== undefined) return { revoked: refusal }
+    const seconds = windowSeconds(request.limits)
     const unpaid = UNPAID.test(principal)
-    const ledger = unpaid && windowSeconds(request.limits) <= limits.memoryRateSeconds ? this.#forgetful : this.#kept()
+    const ledger = unpaid && seconds <= limits.memoryRateSeconds ? this.#forgetful : this.#kept()
     const answer = ledger.lease(request, clock.now())
-    if (unpaid && ledger === this.#stored) await this.#endLater(request.limits)
+    if (ledger === this.#stored) {
+      if (unpaid) await this.#endAfter(seconds)
+      else if (TOKEN.test(principal)) await this.#endAfter(limits.tokenSeconds)
+    }
     return answer
   }
 
@@ -69,8 +75,8 @@ export class LedgerObject extends DurableObject implements UsageLedger {
   }
 
   /**
-   * What is kept of somebody who pays for nothing ends with its windows, and has no usage. Of all others the usage is
-   * copied.
+   * What is kept of somebody who pays for nothing ends with its windows, and what is kept of a token with the token:
+   * neither has a usage. Of all others the usage is copied.
    */
   override async alarm(): Promise<void> {
     const usage = this.#counted()
@@ -98,10 +104,9 @@ export class LedgerObject extends DurableObject implements UsageLedger {
     return this.#usage
   }
 
-  async #endLater(limits: LedgerLimits): Promise<void> {
-    const { storage } = this.ctx
-    const end = this.#deps.clock.now() + windowSeconds(limits) * 1000 + this.#deps.limits.leaseKeptMs
-    await storage.setAlarm(end)
+  async #endAfter(seconds: number): Promise<void> {
+    const { clock, limits } = this.#deps
+    await this.ctx.storage.setAlarm(clock.now() + seconds * 1000 + limits.leaseKeptMs)
   }
 
   #kept(): PrincipalLedger {

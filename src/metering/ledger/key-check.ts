@@ -32,7 +32,11 @@ export async function keyRefusal(principal: string, options: KeyCheckOptions): P
     const bytes = found && (await readAtMost(found.body, limits.keyRecordBytes, time.signal))
     if (found !== null && !bytes) throw new VergeError('store_unavailable', 'The record of the key is too long.')
     if (!bytes) return 'The key does not exist any more. Ask the operator for a new key.'
-    return keyFault(parseKeyRecord(bytes, id), undefined, clock.now())?.why
+    const fault = keyFault(parseKeyRecord(bytes, id), undefined, clock.now())
+    // Pages are told, too, whose tokens are the key's. What it is called is not for them to know.
+    return (
+      fault && `The key ${fault.reason === 'revoked' ? 'was revoked' : 'has expired'}. Ask the operator for a new key.`
+    )
   } finally {
     callOff()
   }

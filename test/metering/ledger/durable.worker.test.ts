@@ -1,6 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
+import { LIMITS } from '../../../src/core/limits.ts'
 import type { LeaseAnswer, LeaseReply, LeaseRequest } from '../../../src/metering/ledger/lease.ts'
 import { NO_COUNTS } from '../../../src/metering/usage/counts.ts'
 
@@ -73,6 +74,29 @@ describe('the ledger of a principal', () => {
       Array.from({ length: 60 }, (_, i) => leased(principal, { holder: `isolate-${i % 8}`, need: { tokens: 25 } })),
     )
     expect(answers.filter(({ refused }) => refused === undefined)).toHaveLength(40)
+  })
+})
+
+describe('of a browser token', () => {
+  it('nothing is left when it has ended: each visitor of a page has one', async () => {
+    const principal = `token:0123456789ab:${crypto.randomUUID()}`
+    const begun = Date.now()
+    await leased(principal, { need: { tokens: 10 } })
+    const stub = stubOf(principal)
+    const alarm = await runInDurableObject(stub, (_, { storage }) => storage.getAlarm())
+    // Not while the token could be used.
+    expect(alarm).toBeGreaterThanOrEqual(begun + (LIMITS.tokenSeconds + LIMITS.tokenSkewSeconds) * 1000)
+    expect(await runDurableObjectAlarm(stub)).toBe(true)
+    const left = await runInDurableObject(stub, (_, { storage }) =>
+      storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'ledger'").toArray(),
+    )
+    expect(left).toEqual([])
+  })
+
+  it('a key keeps what it has leased', async () => {
+    const principal = `user:company:${crypto.randomUUID()}`
+    await leased(principal, { need: { tokens: 10 } })
+    expect(await runInDurableObject(stubOf(principal), (_, { storage }) => storage.getAlarm())).toBeNull()
   })
 })
 
