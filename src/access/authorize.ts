@@ -33,8 +33,10 @@ export interface GrantedCaller {
   readonly grant: Grant
   /** When what it brought ends, in seconds since 1970: what lasts longer than a request ends then. */
   readonly expiresAt?: number
-  /** The key that minted a token: it is charged, too, and its own grant bounds the token's. */
-  readonly parent?: { readonly principal: string; readonly grant: Grant }
+  /** Of a key: the salt of the secret that was sent, which tells its secrets apart. */
+  readonly salt?: string
+  /** The key that minted a token: it is charged, too, and its own grant bounds the token's. `mints`: it has to allow that still. */
+  readonly parent?: { readonly principal: string; readonly grant: Grant; readonly mints?: true }
 }
 
 /**

@@ -134,8 +134,13 @@ export class Credentials {
         details: { reason: 'expired' },
       })
     }
-    const own = await this.#grantOf(caller.principal, signal)
-    const parent = caller.parent && (await this.#grantOf(caller.parent.principal, signal))
+    const own = await this.#grantOf(caller.principal, caller.salt, signal)
+    const parent = caller.parent && (await this.#grantOf(caller.parent.principal, undefined, signal))
+    if (caller.parent?.mints === true && parent?.actions.includes('mint') === false) {
+      throw new VergeError('unauthorized', 'The key of the browser token may not mint tokens any more.', {
+        details: { reason: 'revoked' },
+      })
+    }
     return {
       ...caller,
       ...(own && { grant: own }),
@@ -143,14 +148,24 @@ export class Credentials {
     }
   }
 
-  /** The grant of a key as it is now; undefined for principals of another kind. @throws unauthorized */
-  async #grantOf(principal: string, signal: AbortSignal | undefined): Promise<KeyRecord['grant'] | undefined> {
+  /**
+   * The grant of a key as it is now; undefined for principals of another kind.
+   * @param salt of the secret that was sent; undefined: whichever it was
+   * @throws unauthorized
+   */
+  async #grantOf(
+    principal: string,
+    salt: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<KeyRecord['grant'] | undefined> {
     const { clock, keys } = this.#options
     const id = keyIdOf(principal)
     if (id === undefined || keys === undefined) return undefined
     const record = await keys.record(id, signal)
-    const fault = record === null ? UNKNOWN : keyFault(record, undefined, clock.now())
-    if (record !== null && fault === undefined) return record.grant
+    const secret = record?.secrets.find((each) => each.salt === salt)
+    const isKnown = record !== null && (salt === undefined || secret !== undefined)
+    const fault = isKnown ? keyFault(record, secret?.expiresAt, clock.now()) : UNKNOWN
+    if (isKnown && fault === undefined) return record.grant
     throw new VergeError('unauthorized', fault?.why ?? UNKNOWN.why, {
       details: { reason: fault?.reason ?? UNKNOWN.reason },
     })
@@ -188,6 +203,7 @@ export class Credentials {
       principal: `${KEY_PRINCIPAL}${record.id}`,
       name: record.name,
       grant: record.grant,
+      salt: secret.salt,
       ...(expiresAt !== undefined && { expiresAt }),
     }
     const elsewhere = foreignPage(caller, facts)

@@ -61,6 +61,7 @@ describe('Credentials, over real KV and R2', () => {
       principal: `key:${record.id}`,
       name: 'shop',
       grant: record.grant,
+      salt: record.secrets[0]?.salt,
       expiresAt: 500,
     })
   })
@@ -268,6 +269,46 @@ describe('stillCaller', () => {
     expect(await outcome(credentials.stillCaller(caller, {}))).toBe(`key:${record.id}`)
     await clock.advance(LIMITS.keyTtlMs)
     expect(await outcome(credentials.stillCaller(caller, {}))).toBe('unauthorized revoked')
+  })
+
+  it('refuses a secret that was replaced meanwhile, and not the one that replaced it', async () => {
+    const { callerOf, clock, credentials } = knowing()
+    const old = await issueKey()
+    await storeKey(old.record, r2)
+    const caller = await callerOf(old.text)
+    const { secret, text } = makeKey(randomBytes, old.record.id)
+    const added = { ...(await hashedSecret(secret, randomBytes(16))), createdAt: 1 }
+    const ended = old.record.secrets.map((each) => ({ ...each, expiresAt: 0 }))
+    await storeKey({ ...old.record, secrets: [...ended, added], generation: 2 }, r2)
+    await clock.advance(LIMITS.keyTtlMs)
+    expect(await outcome(credentials.stillCaller(caller, {}))).toBe('unauthorized replaced')
+    const holder = await callerOf(text)
+    expect(await outcome(credentials.stillCaller(holder, {}))).toBe(`key:${old.record.id}`)
+    await storeKey({ ...old.record, secrets: [added], generation: 3 }, r2)
+    await clock.advance(LIMITS.keyTtlMs)
+    expect(await outcome(credentials.stillCaller(caller, {}))).toBe('unauthorized unknown')
+    expect(await outcome(credentials.stillCaller(holder, {}))).toBe(`key:${old.record.id}`)
+  })
+
+  it('refuses a token that the Worker minted, once its key may mint no more', async () => {
+    const { clock, credentials } = knowing()
+    const { record } = await issueKey({ models: ['m'], actions: ['infer', 'mint'] })
+    await storeKey(record, r2)
+    const { grant } = record
+    const signed: GrantedCaller = {
+      kind: 'granted',
+      by: 'token',
+      principal: 'token:1',
+      name: 'page',
+      grant: { models: ['m'], actions: ['infer'], places: ['edge'] },
+      parent: { principal: `key:${record.id}`, grant },
+    }
+    const minted: GrantedCaller = { ...signed, parent: { principal: `key:${record.id}`, grant, mints: true } }
+    expect(await credentials.stillCaller(minted, {})).toEqual(minted)
+    await storeKey({ ...record, grant: { ...grant, actions: ['infer'] }, generation: 2 }, r2)
+    await clock.advance(LIMITS.keyTtlMs)
+    expect(await outcome(credentials.stillCaller(minted, {}))).toBe('unauthorized revoked')
+    expect(await outcome(credentials.stillCaller(signed, {}))).toBe('token:1')
   })
 
   it("refuses a token whose key was revoked, and what the key's grant does not allow any more", async () => {

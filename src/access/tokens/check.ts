@@ -46,7 +46,8 @@ export function tokenCheck(options: TokenCheckOptions): CredentialCheck {
       // Where its key may mint no more, neither may what it minted before be used.
       if (!record.grant.actions.includes('mint')) throw refused('revoked', 'Its key may not mint tokens any more.')
       assertTime(claims, clock.now(), limits)
-      return callerOf(claims, record, origin)
+      const caller = callerOf(claims, record, origin)
+      return { ...caller, ...(caller.parent && { parent: { ...caller.parent, mints: true } }) }
     }
     // Nothing proves yet that this key has anything to do with the token.
     if (options.keys.remembered(kid) === undefined) await options.attempts.beforeLookUp(address)

@@ -107,7 +107,7 @@ describe('a token that the Worker minted', () => {
         origins: [PAGE],
         limits: { rate: { requests: 10, seconds: 60 }, budgets: { total: { requests: 5 } } },
       },
-      parent: { principal: `key:${OWN.id}`, grant: OWN.grant },
+      parent: { principal: `key:${OWN.id}`, grant: OWN.grant, mints: true },
     })
   })
 
