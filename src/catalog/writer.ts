@@ -22,11 +22,11 @@ import { canonicalBytes } from './canonical-json.ts'
 import type { ChangeLog } from './change-log.ts'
 import { changeRecord, readStored, type StoredRecord } from './change-record.ts'
 import { equal, refreshCopies } from './copies.ts'
-import { aliasKey, lastReleaseKey, manifestKey } from './keys.ts'
+import { aliasKey, manifestKey } from './keys.ts'
 import type { Manifest } from './manifest.ts'
 import { aliasJson, checkAlias, checkManifest } from './parse.ts'
 import { assertServable, checkBlobs } from './servable.ts'
-import { keepLastRelease } from './signing/last-release.ts'
+import { keepLastRelease, readLastRelease } from './signing/last-release.ts'
 import { ReleaseSigning, type SignRequest } from './signing/release-signing.ts'
 
 type WriterLimits = Pick<
@@ -187,18 +187,19 @@ export class CatalogWriter {
     for (let attempt = 0; attempt < this.#limits.aliasWriteAttempts; attempt++) {
       const old = await this.#readAlias(model, signal)
       // generations of a model that was removed are not given out again
-      const last = old ?? (await this.#readAlias(model, signal, lastReleaseKey(model)))
+      const signing = await this.#signing()
+      const last = old ?? (await readLastRelease(this.#truth, model, signing, this.#limits, signal))
       const after = Math.max(last?.value.generation ?? 0, sign?.above ?? 0)
       const unsigned = nextAlias(model, old?.value ?? null, change, after)
       const unchanged = old !== null && sign === undefined && isUnchanged(old.value, unsigned)
       if (!unchanged) {
         const at = Math.floor(this.#clock.now() / 1000)
-        const next = await (await this.#signing()).sealed(unsigned, last, at, sign)
+        const next = await signing.sealed(unsigned, last, at, sign)
         await this.#assertAllowed(next, old?.value ?? null, checked, signal)
         const bytes = canonicalBytes(next)
         throwIfAborted(signal)
         if (old?.value.signature !== undefined && next.signature === undefined) {
-          await this.#truth.put(lastReleaseKey(model), old.bytes)
+          await keepLastRelease(this.#truth, model, old.bytes, signing, this.#limits)
         }
         const named = action ?? actionOf(old?.value ?? null, next)
         const made = await this.#change(model, named, old, bytes)
@@ -269,7 +270,7 @@ export class CatalogWriter {
         },
       )
     }
-    if (present?.bytes) await keepLastRelease(this.#truth, model, present.bytes, await this.#signing())
+    if (present?.bytes) await keepLastRelease(this.#truth, model, present.bytes, await this.#signing(), this.#limits)
     throwIfAborted(signal)
     if (present !== null) await this.#change(model, 'remove-model', present, null)
     await this.#refreshCopies(model, present === null)
@@ -322,7 +323,8 @@ export class CatalogWriter {
     }
   }
 
-  async #readAlias(model: string, signal: AbortSignal | undefined, key = aliasKey(model)): Promise<StoredAlias | null> {
+  async #readAlias(model: string, signal: AbortSignal | undefined): Promise<StoredAlias | null> {
+    const key = aliasKey(model)
     const found = await readStored(this.#truth, key, this.#limits.aliasBytes, signal)
     if (found === null) return null
     if (found.bytes === null) {

@@ -2,7 +2,7 @@ import { toBase64url } from '../../core/base64url.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Alias } from '../alias.ts'
 import type { ReleaseKey } from './public-keys.ts'
-import { type AliasSignature, checkSignature, describeFault, type SignatureFacts, signedBytes } from './signature.ts'
+import { type AliasSignature, checkSignature, describeFault, type SignatureFacts, type SignatureFault, signedBytes } from './signature.ts'
 
 /** Who holds the private key. */
 export interface ReleaseSigner {
@@ -73,13 +73,13 @@ export class ReleaseSigning {
     if (signature !== undefined && this.#signer === undefined && !this.#unsigned) throw keyNeeded(model, signature)
   }
 
-  /** Whether one of the known keys has signed what is stored, however long ago; true where no key is known. */
-  async isPlausible({ bytes, value }: StoredRelease): Promise<boolean> {
-    return this.#accepted.length === 0 || (await checkSignature(bytes, value, this.#accepted)).fault === undefined
+  /** What is wrong with what is stored, however long ago it was signed. Nothing is found where no key is known. */
+  async faultOf({ bytes, value }: StoredRelease): Promise<SignatureFault | undefined> {
+    return this.#accepted.length === 0 ? undefined : (await checkSignature(bytes, value, this.#accepted)).fault
   }
 
-  async #assertGenuine(model: string, { bytes, value }: StoredRelease): Promise<void> {
-    const { fault } = await checkSignature(bytes, value, this.#accepted)
+  async #assertGenuine(model: string, release: StoredRelease): Promise<void> {
+    const fault = await this.faultOf(release)
     if (fault === undefined) return
     throw new VergeError(
       'signature_invalid',

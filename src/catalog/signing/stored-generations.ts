@@ -46,6 +46,7 @@ export class StoredGenerations implements ReleaseMemory {
     const read = this.#known.get(model) ?? (await this.#read(model))
     // another call may have read or written meanwhile
     const kept = this.#known.get(model) ?? read
+    this.#known.set(model, kept)
     const verdict = judgeGeneration(kept, this.#accepted, release)
     const isKnown = kept.some(({ key, digest }) => key === release.key && digest === release.digest)
     if (!verdict.accepted || isKnown) return verdict
@@ -64,9 +65,7 @@ export class StoredGenerations implements ReleaseMemory {
     const found = await this.#store.get(keyOf(model))
     if (found === null) return []
     const bytes = (await readAtMost(found.body, MOST_BYTES)) ?? new Uint8Array(0)
-    const kept = recordSchema.parse(JSON.parse(new TextDecoder().decode(bytes)))
-    this.#known.set(model, kept)
-    return kept
+    return recordSchema.parse(JSON.parse(new TextDecoder().decode(bytes)))
   }
 
   #write(model: string, kept: readonly KeptGeneration[]): Promise<unknown> {

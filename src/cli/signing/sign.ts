@@ -13,7 +13,7 @@ export interface SignResult {
 
 /**
  * Signs models as they are stored. One that cannot be signed does not stop the others.
- * @throws model_not_found, store_unavailable, the signal's reason
+ * @throws store_unavailable, the signal's reason
  */
 export async function signModels(
   { writer }: Pick<Target, 'writer'>,
@@ -35,7 +35,15 @@ export async function signModels(
   return { signed, refused }
 }
 
-const REFUSALS = ['signature_invalid', 'manifest_invalid', 'weights_unavailable', 'alias_invalid'] as const
+const REFUSALS = [
+  'signature_invalid',
+  'manifest_invalid',
+  'weights_unavailable',
+  'alias_invalid',
+  // another command removes the model, or keeps changing it
+  'model_not_found',
+  'conflict',
+] as const
 
 /** Of this model alone. */
 function isRefusal(error: unknown): error is VergeError {

@@ -178,7 +178,22 @@ describe('a signed model that is removed', () => {
     await removed(model)
     const kept = JSON.parse(new TextDecoder().decode((await readValue(r2, lastReleaseKey(model))) ?? undefined))
     await r2.put(lastReleaseKey(model), text(JSON.stringify({ ...kept, generation: 2 ** 53 - 2 })))
-    await expect(published(model, { signer: first })).rejects.toMatchObject({ details: { reason: 'wrong' } })
+    const refusal = { message: expect.stringContaining(`Delete the record`), details: { reason: 'wrong' } }
+    await expect(published(model, { signer: first })).rejects.toMatchObject(refusal)
+    await r2.put(lastReleaseKey(model), text('{'))
+    await expect(published(model, { signer: first })).rejects.toMatchObject(refusal)
+    await r2.delete(lastReleaseKey(model))
+    await published(model, { signer: first })
+  })
+
+  it('can be pushed again after its key was replaced, from the first generation, as the guard counts', async () => {
+    const model = newName()
+    await removed(model)
+    const both = { signer: second, accepted: [first.key] }
+    expect((await published(model, { signer: second })).alias).toMatchObject({ generation: 1 })
+    const other = newName()
+    await removed(other)
+    expect((await published(other, both)).alias).toMatchObject({ generation: 3 })
   })
 
   it('does not keep a forged release', async () => {

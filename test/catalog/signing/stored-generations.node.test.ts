@@ -59,6 +59,26 @@ describe('StoredGenerations', () => {
     })
   })
 
+  it('has the newest, also where the older one was asked about while the record was read', async () => {
+    const store = new MemoryStore()
+    const reads: PromiseWithResolvers<void>[] = []
+    const get = store.get.bind(store)
+    store.get = async (...args) => {
+      const read = Promise.withResolvers<void>()
+      reads.push(read)
+      await read.promise
+      return get(...args)
+    }
+    const memory = new StoredGenerations(store, [signer.key], nodeSha256)
+    const older = memory.keep('a', await signer.signed(aliasOf('a', 4)))
+    const newer = memory.keep('a', await signer.signed(aliasOf('a', 5)))
+    await expect.poll(() => reads.length).toBe(2)
+    reads[1]?.resolve()
+    expect(await newer).toEqual({ accepted: true, generation: 5 })
+    reads[0]?.resolve()
+    expect(await older).toEqual({ accepted: false, generation: 5 })
+  })
+
   it('forgets what a key signed that is no longer accepted', async () => {
     const both = over('keys', [signer.key, second.key])
     await both.keep('a', await second.signed(aliasOf('a', 900)))

@@ -1,7 +1,10 @@
 import { resolve } from 'node:path'
+import { ALIAS_PREFIX } from '../../../catalog/keys.ts'
+import { MODEL_NAME } from '../../../catalog/manifest.ts'
 import type { SignRequest } from '../../../catalog/signing/release-signing.ts'
+import type { Store } from '../../../weights/store.ts'
 import { defineCommand } from '../../command.ts'
-import { readerOf } from '../../push/inventory.ts'
+import { allKeys } from '../../push/references.ts'
 import { createSigningKey, SIGNING_KEY } from '../../signing/private-key.ts'
 import { describeSigned, signModels } from '../../signing/sign.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../../target/arguments.ts'
@@ -71,7 +74,7 @@ export const signCommand = defineCommand({
     const named = positionals.map(modelNamed)
     const request = requestOf(values, Date.now())
     return withTarget(values, async ({ target, signal }) => {
-      const models = all ? (await readerOf(target.truth).list(signal)).map(({ model }) => model) : named
+      const models = all ? await storedModels(target.truth, signal) : named
       const { signed, refused } = await signModels(target, models, request, signal)
       if (refused.length > 0) process.exitCode = 1
       if (values.json) {
@@ -86,6 +89,12 @@ export const signCommand = defineCommand({
     })
   },
 })
+
+/** Of every alias, also of one that cannot be read: it is named among those that are refused. */
+async function storedModels(truth: Store, signal: AbortSignal): Promise<string[]> {
+  const keys = await allKeys(truth, ALIAS_PREFIX, signal)
+  return keys.map((key) => key.slice(ALIAS_PREFIX.length)).filter((name) => MODEL_NAME.test(name))
+}
 
 async function created(path: string, json: boolean): Promise<string> {
   const { key, publicKey } = await createSigningKey(resolve(path))

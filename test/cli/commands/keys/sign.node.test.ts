@@ -124,6 +124,18 @@ describe('verge keys sign', () => {
     expect(json).toMatchObject({ signed: [{ model: 'a' }, { model: 'b' }], refused: [] })
   })
 
+  it('names what it could not sign, and signs the others', async () => {
+    vi.stubEnv('VERGE_SIGNING_KEY', first.text)
+    await (await target()).truth.put('alias/a', new TextEncoder().encode('{'))
+    const all = await run(signCommand, '--all', '--adopt')
+    expect(all).toMatch(/^b is signed with key/)
+    expect(all).toMatch(/\nnot signed: .*"a"/)
+    expect(process.exitCode).toBe(1)
+    process.exitCode = undefined
+    expect(await run(signCommand, 'missing', 'b')).toMatch(/^b is signed with key[\s\S]*\nnot signed: .*missing/)
+    expect(process.exitCode).toBe(1)
+  })
+
   it('replaces a key by another while the deployment accepts both', async () => {
     vi.stubEnv('VERGE_SIGNING_KEY', first.text)
     await run(signCommand, '--all', '--adopt')
