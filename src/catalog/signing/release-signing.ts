@@ -2,7 +2,14 @@ import { toBase64url } from '../../core/base64url.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Alias } from '../alias.ts'
 import type { ReleaseKey } from './public-keys.ts'
-import { type AliasSignature, checkSignature, describeFault, type SignatureFacts, type SignatureFault, signedBytes } from './signature.ts'
+import {
+  type AliasSignature,
+  checkSignature,
+  describeFault,
+  type SignatureFacts,
+  type SignatureFault,
+  signedBytes,
+} from './signature.ts'
 
 /** Who holds the private key. */
 export interface ReleaseSigner {

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { UsageError } from '../terminal/command-line.ts'
 
 export const SIGNING_OPTION = {
@@ -14,8 +14,10 @@ export const SIGNING_OPTION = {
 export interface SigningPair {
   /** As the key's record has it: base64url of the 32 bytes. */
   readonly publicKey: string
-  /** Writes the private half, for this key's id. @throws UsageError if there is such a file already */
+  /** Writes the private half, for this key's id. @throws UsageError if it cannot be written */
   write(id: string): Promise<void>
+  /** Removes the file again, so that the command can be repeated: no key has the public half. */
+  discard(): Promise<void>
 }
 
 /** Makes a pair for Ed25519. The file is created at once, so that nothing is changed if that fails. @throws UsageError */
@@ -29,9 +31,28 @@ export async function signingPair(path: string): Promise<SigningPair> {
   return {
     publicKey: x ?? '',
     async write(id) {
-      const target = await open(path, 'w', 0o600)
-      await target.writeFile(`${JSON.stringify({ kty, crv, kid: id, x, d }, null, 2)}\n`)
-      await target.close()
+      try {
+        const target = await open(path, 'w', 0o600)
+        await target
+          .writeFile(`${JSON.stringify({ kty, crv, kid: id, x, d }, null, 2)}\n`)
+          .finally(() => target.close())
+      } catch (error) {
+        const { code = 'unknown error' } = error as NodeJS.ErrnoException
+        throw new UsageError(
+          `--signing: ${path} cannot be written (${code}). Choose another file: verge keys update ${id} --signing FILE`,
+        )
+      }
     },
+    discard: () => rm(path, { force: true }),
+  }
+}
+
+/** Makes a change that a pair belongs to. Without the change the pair is of no use. */
+export async function orDiscarded<T>(pair: SigningPair | undefined, change: () => Promise<T>): Promise<T> {
+  try {
+    return await change()
+  } catch (error) {
+    await pair?.discard()
+    throw error
   }
 }

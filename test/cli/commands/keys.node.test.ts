@@ -142,6 +142,20 @@ describe('create', () => {
     expect([...bucket().keys()].filter((key) => key.startsWith('key/'))).toHaveLength(1)
   })
 
+  it('leaves no file of a signing key behind that no key has, so that the command can be repeated', async () => {
+    const file = join(folder, 'again.json')
+    cloud.fault = ({ method, path }) => (method === 'PUT' && path.includes('/key/') ? { status: 403 } : undefined)
+    await expect(create('--models', 'digits', '--signing', file)).rejects.toThrow('403')
+    await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' })
+    cloud.fault = () => undefined
+    const { id } = parseKey(await create('--models', 'digits', '--signing', file)) ?? { id: '' }
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ kid: id })
+    await keys('revoke', id)
+    const another = join(folder, 'another.json')
+    await expect(keys('update', id, '--signing', another)).rejects.toThrow('was revoked')
+    await expect(stat(another)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
   it.each([
     [['create'], 'Specify one name'],
     [['create', 'a', 'b', '--models', '*'], 'Specify one name'],

@@ -4,7 +4,7 @@ import { assertModelsExist, assertPlanExists } from '../../keys/known.ts'
 import { keyNamed } from '../../keys/name.ts'
 import { keyWriterOf } from '../../keys/open.ts'
 import { reportSecret } from '../../keys/report.ts'
-import { SIGNING_OPTION, signingPair } from '../../keys/signing-file.ts'
+import { orDiscarded, SIGNING_OPTION, signingPair } from '../../keys/signing-file.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../../target/arguments.ts'
 import { OPERATOR_OPTION } from '../../target/operator.ts'
 import { withTarget } from '../../target/session.ts'
@@ -54,12 +54,8 @@ export const createCommand = defineCommand({
       await assertModelsExist(target.truth, grant, undefined, signal)
       const pair = values.signing === undefined ? undefined : await signingPair(values.signing)
       const signing = pair && [{ publicKey: pair.publicKey }]
-      const created = await keyWriterOf(target).create({
-        name,
-        grant,
-        ...(expiresAt !== undefined && { expiresAt }),
-        ...(signing && { signing }),
-      })
+      const decisions = { name, grant, ...(expiresAt !== undefined && { expiresAt }), ...(signing && { signing }) }
+      const created = await orDiscarded(pair, () => keyWriterOf(target).create(decisions))
       await pair?.write(created.record.id)
       return reportSecret(created, target, { ...values, now })
     })

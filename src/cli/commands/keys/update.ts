@@ -8,7 +8,7 @@ import { NONE } from '../../keys/limit-options.ts'
 import { checkedName } from '../../keys/name.ts'
 import { keyWriterOf } from '../../keys/open.ts'
 import { reportUpdate } from '../../keys/report.ts'
-import { SIGNING_OPTION, signingPair } from '../../keys/signing-file.ts'
+import { orDiscarded, SIGNING_OPTION, signingPair } from '../../keys/signing-file.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../../target/arguments.ts'
 import { OPERATOR_OPTION } from '../../target/operator.ts'
 import { withTarget } from '../../target/session.ts'
@@ -77,8 +77,11 @@ export const updateCommand = defineCommand({
           ...(signing.length > 0 && { signing }),
         }
       }
-      const updated = await writer.update(id, decide)
-      await pair?.write(id)
+      const updated = await orDiscarded(pair, async () => {
+        // first, because a public key whose private half is lost stays in the record
+        await pair?.write(id)
+        return writer.update(id, decide)
+      })
       return reportUpdate(updated, target, { ...values, now, done: 'The key is changed.' })
     })
   },
