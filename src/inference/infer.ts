@@ -287,8 +287,10 @@ async function forwardToOrigin<A>(
     const begun = clock.now()
     const answered = await decision.send(request, context)
     const { ledger } = context
-    const told = ledger === undefined ? answered : booked(answered, { ledger, ms: () => clock.now() - begun, slot })
-    return { value: await forwarding.answer(told) }
+    const told = ledger && booked(answered, { ledger, ms: () => clock.now() - begun, slot })
+    const value = await forwarding.answer(told?.answered ?? answered)
+    told?.handOver()
+    return { value }
   } catch (error) {
     if (!decision.fallback || !isOriginFailure(error) || !forwarding.recover()) throw error
     decision.giveUpOrigins()
@@ -312,11 +314,20 @@ async function assertSomethingLeft(permit: RunPermit, { task, text }: Manifest):
   if (tokens !== undefined) await tokens
 }
 
+interface BookedAnswer {
+  readonly answered: ForwardedAnswer
+  /**
+   * The answer is its caller's: the request ends with it. Until then it may turn out to be of no use, and the request goes
+   * on elsewhere.
+   */
+  handOver(): void
+}
+
 /** An origin's answer, with what it took booked: as it says in a header, else as the answer says on its way through. */
 function booked(
   answered: ForwardedAnswer,
   { ledger, ms, slot }: { readonly ledger: RunLedger; readonly ms: () => number; readonly slot: Slot },
-): ForwardedAnswer {
+): BookedAnswer {
   const { response, usdPerHour } = answered
   const told = readUsage(response.headers.get(USAGE_HEADER))
   response.headers.delete(USAGE_HEADER)
@@ -324,16 +335,23 @@ function booked(
   // Only for those who are counted is anything read on the way.
   if (told !== undefined || body === null || !response.ok || !slot.watched) {
     bookUsage(ledger, told, { ms: ms(), usdPerHour })
-    return answered
+    return { answered, handOver() {} }
   }
   const reader = new UsageReader()
   const streamed = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false
-  slot.keep()
+  let [ended, handedOver] = [false, false]
   const passed = watched(body, reader, () => {
     bookUsage(ledger, reader.usage(streamed), { ms: ms(), usdPerHour })
-    slot.done()
+    ended = true
+    if (handedOver) slot.done()
   })
-  return { ...answered, response: new Response(passed, response) }
+  return {
+    answered: { ...answered, response: new Response(passed, response) },
+    handOver() {
+      handedOver = true
+      if (!ended) slot.keep()
+    },
+  }
 }
 
 /**
