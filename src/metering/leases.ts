@@ -200,7 +200,7 @@ export class LeaseBook {
       const ms = Math.min(limits.leaseRestMs, 2 ** entry.failures * limits.leaseRefusalMs)
       entry.failures++
       entry.rests = { at: clock.now(), ms }
-      logger.warn('ledger_unavailable', { principal: name, error })
+      logger.warn('ledger_unavailable', { principal: loggedName(name), error })
     }
   }
 
@@ -280,6 +280,11 @@ export class LeaseBook {
     this.#holder ??= this.#options.randomId()
     return this.#holder
   }
+}
+
+/** Addresses of callers are no business of the log's. */
+function loggedName(name: string): string {
+  return name.startsWith('address:') ? 'address' : name
 }
 
 function revoked(why: string): VergeError {

@@ -191,6 +191,22 @@ describe('a call to the ledger', () => {
 })
 
 describe('while the ledger is away', () => {
+  it('the log says whose it is, and no address', async () => {
+    const logged: unknown[] = []
+    const logger = { ...silentLogger, warn: (event: string, fields?: object) => logged.push([event, fields]) }
+    const ledger = { lease: () => Promise.reject(new Error('away')) }
+    for (const name of ['key:a', 'address:192.0.2.1', 'address:2001:db8:0:1::/64']) {
+      const { book, clock } = bookOf({ ledger, logger })
+      await outcome(clock, book.take({ ...withRate(5, 60), name }, { rate: 1 }, testContext()))
+    }
+    expect(logged).toEqual(
+      ['key:a', 'address', 'address'].map((principal) => [
+        'ledger_unavailable',
+        { principal, error: expect.objectContaining({ message: 'away' }) },
+      ]),
+    )
+  })
+
   it.each([
     ['open', 'open', 'taken', 'taken'],
     ['open', 'closed', 'taken', 'limits_unavailable'],
