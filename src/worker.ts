@@ -1,5 +1,7 @@
 import { env as bindings, WorkerEntrypoint } from 'cloudflare:workers'
-import { assemble, type Env, type Platform, type Verge } from './assemble.ts'
+import { assemble, type Verge } from './assemble/assemble.ts'
+import type { Env } from './assemble/env.ts'
+import type { Platform } from './assemble/shared.ts'
 import type {
   VergeBinding,
   VergeCallOptions,
@@ -30,7 +32,7 @@ import { AiError } from './rpc/workers-ai-error.ts'
 import { StreamObject } from './stream/durable.ts'
 import { R2Store } from './weights/r2.ts'
 
-export type { Env } from './assemble.ts'
+export type { Env } from './assemble/env.ts'
 
 const PLATFORM: Platform = {
   clock: systemClock,

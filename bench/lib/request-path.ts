@@ -13,7 +13,7 @@ import { memoryBindings } from './memory-bindings.ts'
 /** What one warm request ran through. */
 export interface RequestPath {
   readonly name: string
-  /** Files of `src/` with a named function that ran, but for the entry, `assemble.ts` and `app.ts`. */
+  /** Files of `src/` with a named function that ran, but for the entry, `assemble/` and `app.ts`. */
   readonly files: readonly string[]
   /** Named functions of these files. */
   readonly functions: number
@@ -35,7 +35,8 @@ interface Worker {
 }
 
 const SECRET = 'the key of the origin of this measurement is long enough'
-const ENTRIES = new Set(['src/worker.ts', 'src/assemble.ts', 'src/app.ts'])
+const isEntry = (file: string): boolean =>
+  file === 'src/worker.ts' || file === 'src/app.ts' || file.startsWith('src/assemble/')
 
 /** Loads the Worker into this process, once, and measures each of the requests. */
 export async function measurePaths(): Promise<readonly RequestPath[]> {
@@ -146,7 +147,7 @@ function ran(scripts: readonly ScriptCoverage[]): Pick<RequestPath, 'files' | 'f
   let all = 0
   for (const { url, functions } of scripts) {
     const file = fileOf(url)
-    if (file === undefined || ENTRIES.has(file)) continue
+    if (file === undefined || isEntry(file)) continue
     const named = functions.filter(({ functionName, ranges }) => functionName !== '' && (ranges[0]?.count ?? 0) > 0)
     if (named.length === 0) continue
     files.push(file)
@@ -183,7 +184,7 @@ function folderOf(file: string): string {
 }
 
 /** Files whose calls count for whoever called them, and that nobody returns to. */
-const isTransparent = (file: string): boolean => file.startsWith('src/core/') || ENTRIES.has(file)
+const isTransparent = (file: string): boolean => file.startsWith('src/core/') || isEntry(file)
 
 /** Notes which file of `src/` has called the function that begins. */
 function noteCall(callee: string): void {

@@ -4,7 +4,8 @@
  * Options of a request are the headers `bench-delay`, in milliseconds (left out: reads wait until no more are begun), and
  * `bench-kv: empty`. `GET /bench/reads` has the reads of the request under way.
  */
-import { assemble, type Platform, type Verge } from '../../src/assemble.ts'
+import { assemble, type Verge } from '../../src/assemble/assemble.ts'
+import type { Platform } from '../../src/assemble/shared.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { StreamSession, type StreamSocket } from '../../src/stream/session.ts'

@@ -44,7 +44,7 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/access': 80_000,
   // Plans, what isolates lease of the ledger of rates and budgets, that ledger (16 KB), and what callers use (32 KB).
   'src/metering': 76_000,
-  'src/assemble.ts': 11_000,
+  'src/assemble': 12_000,
   'src/worker.ts': 5_000,
   // Moves CPU time from the first request, which is billed, to the start-up (decision 15).
   'src/rehearsal': 13_000,

@@ -16,7 +16,7 @@ export interface Room {
 const ROOMS: Readonly<Record<string, Room>> = {
   'worker.ts': {
     rooms: [
-      'assemble.ts',
+      'assemble',
       'rehearsal',
       'client',
       'rpc',
@@ -32,7 +32,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['cloudflare:workers'],
   },
   // A Worker put together of what is bound, what is configured and what the platform has.
-  'assemble.ts': {
+  assemble: {
     rooms: [
       'app.ts',
       'rpc',
@@ -57,7 +57,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: [],
   },
   // A made-up request to a made-up model, while an isolate starts.
-  rehearsal: { rooms: ['assemble.ts', 'protocols', 'engine/verge', 'media', 'catalog', 'core'], packages: [] },
+  rehearsal: { rooms: ['assemble', 'protocols', 'engine/verge', 'media', 'catalog', 'core'], packages: [] },
   'app.ts': {
     rooms: ['http', 'tasks', 'media', 'serving', 'access', 'catalog', 'core', 'config', 'version.ts'],
     packages: ['hono'],

@@ -1,4 +1,6 @@
-import type { Env, Platform, Verge } from '../assemble.ts'
+import type { Verge } from '../assemble/assemble.ts'
+import type { Env } from '../assemble/env.ts'
+import type { Platform } from '../assemble/shared.ts'
 import { ALIAS_SCHEMA, type Alias } from '../catalog/alias.ts'
 import { aliasKey, blobKey, manifestKey } from '../catalog/keys.ts'
 import { MANIFEST_SCHEMA, type Manifest } from '../catalog/manifest.ts'

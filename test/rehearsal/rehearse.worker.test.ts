@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { assemble, type Env, type Platform, type Verge } from '../../src/assemble.ts'
+import { assemble, type Verge } from '../../src/assemble/assemble.ts'
+import type { Env } from '../../src/assemble/env.ts'
+import type { Platform } from '../../src/assemble/shared.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import { rehearse } from '../../src/rehearsal/rehearse.ts'
 

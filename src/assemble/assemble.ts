@@ -1,0 +1,93 @@
+import { KeyReader } from '../access/keys/reader.ts'
+import { type AppDeps, createApp } from '../app.ts'
+import type { Config } from '../config/config.ts'
+import type { Limits } from '../core/limits.ts'
+import type { Metering } from '../metering/metering.ts'
+import type { Origin } from '../placement/origin.ts'
+import { DurableStreams } from '../stream/durable.ts'
+import { openRefused } from '../stream/refusing.ts'
+import type { StreamDeps } from '../stream/stream-context.ts'
+import { VERSION } from '../version.ts'
+import { ChunkPassage } from '../weights/passage.ts'
+import { credentialsOf } from './access.ts'
+import { admissionsOf } from './admission.ts'
+import type { Env } from './env.ts'
+import { floodGuardsOf } from './floods.ts'
+import { metersOf } from './metering.ts'
+import { originsOf } from './origins.ts'
+import { givenToOrigins, releaseCheckOf } from './releases.ts'
+import { type Services, servicesOf } from './services.ts'
+import { servingOf } from './serving.ts'
+import { type Platform, sharedBy } from './shared.ts'
+import { storesOf } from './stores.ts'
+
+/** A Worker put together. */
+export interface Verge extends Services {
+  readonly limits: Limits
+  readonly app: ReturnType<typeof createApp>
+  readonly streams: StreamDeps
+  readonly metering: Metering
+  readonly origins: readonly Origin[]
+}
+
+/** A Worker of what is bound, what is configured and what the platform has. Once for each isolate. */
+export function assemble(env: Env, config: Config, platform: Platform): Verge {
+  const { limits } = config
+  const shared = sharedBy(platform, limits)
+  const stores = storesOf(env)
+  const releases = releaseCheckOf(env, config, shared)
+  const serving = servingOf(env, config, stores, releases, shared)
+  const admissions = admissionsOf(shared)
+  const remote = originsOf(env, config, serving, admissions.forwarded, shared)
+  const keys = new KeyReader(stores.copies, stores.truth, shared)
+  const floods = floodGuardsOf(env, platform)
+  const { metering, usage } = metersOf(env, config, keys, stores.truth, floods, shared)
+  const deps: AppDeps = {
+    ...shared,
+    serving,
+    residence: serving,
+    ...(remote && {
+      placement: remote.placement,
+      signatures: remote.signatures,
+      weights: givenToOrigins(stores.truth, releases, shared),
+    }),
+    credentials: credentialsOf(env, config, keys, floods.addressRate, shared),
+    metering,
+    limited: { plans: config.plans, models: config.modelLimits },
+    ...(usage && { usage }),
+    admission: admissions.requests,
+    downloads: {
+      chunks: new ChunkPassage(stores.copies, stores.truth, shared),
+      admission: admissions.downloads,
+    },
+    config: {
+      version: VERSION,
+      corsOrigins: config.corsOrigins,
+      ...(config.tokenKey && { tokenKey: config.tokenKey }),
+      deadlineMs: limits.requestDeadlineMs,
+      defaultProtocol: config.defaultProtocol,
+      defaultModel: config.defaultModel,
+      modelNames: config.modelNames,
+    },
+    requestLog: { sampleRate: config.logSampleRate, random: platform.random },
+    ...(config.playground && env.ASSETS && { page: documentOf(env.ASSETS) }),
+    refuseSocket: openRefused,
+    ...(env.STREAMS && { streams: new DurableStreams(env.STREAMS) }),
+  }
+  return {
+    app: createApp(deps),
+    ...servicesOf({ ...deps, admission: admissions.calls }, config),
+    streams: deps,
+    metering,
+    origins: remote?.origins ?? [],
+    limits,
+  }
+}
+
+/** The playground's document. The host of the address means nothing. */
+function documentOf(assets: Fetcher): NonNullable<AppDeps['page']> {
+  return async () => {
+    const { body, ok } = await assets.fetch('https://assets.internal/index.html')
+    return ok ? (body ?? undefined) : undefined
+  }
+}

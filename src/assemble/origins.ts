@@ -1,0 +1,67 @@
+import { originSignatures } from '../access/origin-signatures.ts'
+import type { AppDeps } from '../app.ts'
+import type { Config } from '../config/config.ts'
+import { HealthView } from '../placement/health.ts'
+import { KvHealthStore } from '../placement/health-store.ts'
+import type { Origin, OriginFault } from '../placement/origin.ts'
+import { OriginPool } from '../placement/origin-pool.ts'
+import { PlacementPlanner } from '../placement/planner.ts'
+import { resolveOrigins } from '../placement/remote/resolve.ts'
+import { runRemotely, sendOn } from '../placement/remote/send.ts'
+import { OriginPlacement } from '../placement/route.ts'
+import type { Admission } from '../serving/admission.ts'
+import type { LocalServing } from '../serving/local.ts'
+import type { Env } from './env.ts'
+import type { Shared } from './shared.ts'
+
+/** The isolate and the origins together. */
+export interface Origins {
+  readonly placement: OriginPlacement
+  readonly origins: readonly Origin[]
+  /** Of what origins ask for. */
+  readonly signatures: NonNullable<AppDeps['signatures']>
+}
+
+/** Undefined where there are no origins. @param admission slots of requests that are passed on */
+export function originsOf(
+  env: Env,
+  { origins: configs }: Config,
+  edge: LocalServing,
+  admission: Admission,
+  shared: Shared,
+): Origins | undefined {
+  if (configs.length === 0) return undefined
+  const { clock, limits, logger, random, randomId } = shared
+  const origins = resolveOrigins(configs, {
+    secret: (name) => (typeof env[name] === 'string' ? env[name] : undefined),
+    binding: (name) => {
+      const binding = env[name]
+      return isFetcher(binding) ? (request) => binding.fetch(request) : undefined
+    },
+    fetch: (request) => fetch(request),
+    clock,
+    randomId,
+  })
+  const health = new HealthView(new KvHealthStore(env.KV, limits), shared)
+  const originPool = new OriginPool(origins, { clock, limits, logger, health, random })
+  const binaryOrigins = new Map<string, boolean>()
+  const onLateFault = (origin: Origin, fault: OriginFault): void => originPool.recordStreamFailure(origin, fault)
+  const placement = new OriginPlacement({
+    edge,
+    planner: new PlacementPlanner({ edge, originPool, health, clock, failedLoadMs: limits.failedLoadMs }),
+    originPool,
+    clock,
+    logger,
+    runRemotely: (origin, model, inputs, outputs, context) =>
+      runRemotely(origin, model, inputs, outputs, context, { clock, limits, binaryOrigins }),
+    admission,
+    forward: (origin, model, request, context) =>
+      sendOn(origin, model, request, context, { clock, limits, onLateFault }),
+  })
+  const secrets = configs.flatMap(({ auth }) => (auth.type === 'hmac' ? [String(env[auth.key])] : []))
+  return { placement, origins, signatures: originSignatures([...new Set(secrets)], clock) }
+}
+
+function isFetcher(value: unknown): value is Fetcher {
+  return typeof value === 'object' && value !== null && 'fetch' in value && typeof value.fetch === 'function'
+}

@@ -1,0 +1,76 @@
+import { CatalogReader } from '../catalog/reader.ts'
+import type { ReleaseCheck } from '../catalog/signing/release-check.ts'
+import type { Config } from '../config/config.ts'
+import { TOKENIZER_IMAGE } from '../media/text/compiled/format.ts'
+import { Backlog } from '../serving/backlog.ts'
+import { FileCache } from '../serving/files.ts'
+import { LocalServing } from '../serving/local.ts'
+import { RunCache } from '../serving/results/run-cache.ts'
+import { CacheApiStore } from '../serving/results/store.ts'
+import { SessionCache } from '../sessions/cache.ts'
+import { BlobLoader } from '../weights/loader.ts'
+import { KvPages } from '../weights/pages/kv-pages.ts'
+import { PageLoader } from '../weights/pages/page-loader.ts'
+import { StorePages } from '../weights/pages/store-pages.ts'
+import { ENGINE_VERSIONS, enginesOf } from './engines.ts'
+import type { Env } from './env.ts'
+import type { Shared } from './shared.ts'
+import type { Stores } from './stores.ts'
+
+/** Models in this isolate: from their releases to what they answer. @param releases undefined where they need no signature */
+export function servingOf(
+  { KV }: Env,
+  config: Config,
+  { copies, truth }: Stores,
+  releases: ReleaseCheck | undefined,
+  shared: Shared,
+): LocalServing {
+  const { clock, limits, random } = shared
+  const layers = [copies, truth]
+  const blobs = new BlobLoader(layers, shared)
+  return new LocalServing({
+    ...shared,
+    place: 'edge',
+    catalog: new CatalogReader(layers, { ...shared, releases }),
+    blobs,
+    pages: new PageLoader([new KvPages(KV, shared), new StorePages(truth, shared)], shared),
+    files: new FileCache({
+      clock,
+      staleMs: limits.loadStaleMs,
+      pollMs: limits.loadPollMs,
+      budgetBytes: limits.parsedFilesBytes,
+      read: (blob, name, signal) => {
+        const most = name === TOKENIZER_IMAGE ? limits.tokenizerImageBytes : limits.tokenizerBytes
+        return blobs.bytes(blob, most, signal)
+      },
+    }),
+    engine: enginesOf(config, shared),
+    sessions: new SessionCache({
+      ...shared,
+      budgetBytes: limits.sessionBudgetBytes,
+      loadStaleMs: limits.loadStaleMs,
+      loadPollMs: limits.loadPollMs,
+      loadDeadlineMs: limits.loadDeadlineMs,
+      holdLeaseMs: limits.ticketLeaseMs,
+      roomWaitMs: limits.roomWaitMs,
+    }),
+    results: new RunCache({
+      ...shared,
+      // Absent where the platform has none.
+      store: typeof caches === 'undefined' ? undefined : new CacheApiStore(caches.default),
+      engine: ENGINE_VERSIONS,
+    }),
+    costLimit: limits.requestCost,
+    prefillTokens: limits.prefillTokens,
+    backlog: new Backlog({
+      cost: limits.backlogCost,
+      bytes: limits.backlogBytes,
+      idleMs: limits.backlogIdleMs,
+      renewMs: limits.backlogIdleMs / 5,
+      clock,
+    }),
+    roomBytes: ({ format }) => (format === 'verge' ? limits.ownWorkingBytes : limits.workingBytes),
+    pinned: config.pinnedModels,
+    random,
+  })
+}
