@@ -168,3 +168,15 @@ export function callerName(caller: Caller): string {
       return ''
   }
 }
+
+/** How the log names a caller. A browser token is named by its key, as in usage; a relayed caller was logged before. */
+export function callerInLog(caller: Caller): string {
+  switch (caller.kind) {
+    case 'granted':
+      return caller.parent?.principal ?? caller.principal
+    case 'service':
+      return callerName(caller)
+    default:
+      return caller.kind
+  }
+}

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { type Caller, callerName } from '../access/authorize.ts'
+import { type Caller, callerInLog, callerName } from '../access/authorize.ts'
 import type { CallerContext } from '../access/credentials.ts'
 import { type Manifest, MODEL_NAME } from '../catalog/manifest.ts'
 import type { VergeInputs, VergeOutcome, VergeReply } from '../client/rpc-types.ts'
@@ -84,7 +84,7 @@ export class RpcService {
         this.#infer({ serving: this.#deps.serving, caller, context }, model, inputs, options),
       )
       const { cache = null, cost, model: answered = null } = ledger
-      this.#logAnswered({ requestId, model: answered, caller: caller.kind, cache, cost })
+      this.#logAnswered({ requestId, model: answered, caller: callerInLog(caller), cache, cost })
       return { ok: true, answer, requestId, model: answered, cache, cost }
     } catch (thrown) {
       const error = failureOf(thrown, requestId)

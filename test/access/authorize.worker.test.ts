@@ -3,6 +3,7 @@ import {
   type Action,
   authorize,
   type Caller,
+  callerInLog,
   callerName,
   mayLookUp,
   type Resource,
@@ -208,5 +209,16 @@ describe('mayLookUp', () => {
 describe('callerName', () => {
   it('is the principal of a caller with a grant', () => {
     expect(callerName(grantedCaller('key', { models: [], actions: [], places: [] }))).toBe('key:1')
+  })
+})
+
+describe('callerInLog', () => {
+  it('is the key of a key and of its tokens, and never what a relayed caller is called', () => {
+    const grant = { models: [], actions: [], places: [] }
+    expect(callerInLog(grantedCaller('key', grant))).toBe('key:1')
+    expect(callerInLog(grantedCaller('token', grant, grant))).toBe('key:p')
+    expect(callerInLog({ kind: 'service', name: 'shop' })).toBe('service:shop')
+    expect(callerInLog({ kind: 'relayed', name: 'key:1' })).toBe('relayed')
+    expect(callerInLog({ kind: 'anonymous' })).toBe('anonymous')
   })
 })

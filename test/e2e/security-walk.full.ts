@@ -117,5 +117,6 @@ describe('the walk-through of docs/security.md, continued', () => {
     // Only this model.
     expect((await fetch(`${walk.url}/v2/models/abacus`)).status).toBe(200)
     await walk.run('put verge-models/alias/digits --file alias.json')
+    await walk.run('release abacus --public --unsigned')
   })
 })

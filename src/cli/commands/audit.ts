@@ -4,7 +4,7 @@ import { describeChange } from '../audit/describe.ts'
 import { type ListedEntries, listEntries } from '../audit/list.ts'
 import { adopt, describeAudit, describeDifference, isIntact, verifyAudit } from '../audit/verify.ts'
 import { defineCommand } from '../command.ts'
-import { findKey, type KeyReference, keyReference } from '../keys/find.ts'
+import { findKey, type KeyReference, referenceTo } from '../keys/find.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed } from '../target/names.ts'
 import { OPERATOR_OPTION } from '../target/operator.ts'
@@ -69,7 +69,7 @@ export const auditCommand = defineCommand({
   operands: [],
   async run({ values }) {
     const filter = filterOf(values)
-    const key = values.key === undefined ? undefined : keyReference([values.key], 'show')
+    const key = values.key === undefined ? undefined : referenceTo(values.key)
     const expected = values.expect === undefined ? undefined : expectedIn(values.expect)
     assertCombined(values)
     return withTarget(values, async ({ target, signal, progress }) => {

@@ -1,15 +1,18 @@
 import { dayOf, monthOf } from '../../metering/usage/usage-by-day.ts'
 import { defineCommand } from '../command.ts'
+import { findKey, referenceTo } from '../keys/find.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { withTarget } from '../target/session.ts'
+import type { Target } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { printable } from '../terminal/format.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+import { namesOf } from '../usage/names.ts'
 import { GROUPS, type Group, readUsage } from '../usage/read.ts'
 import { ageOf, usageJson, usageTable } from '../usage/table.ts'
 
 const OPTIONS = {
-  key: { type: 'string', value: 'ID', help: 'of one key' },
+  key: { type: 'string', value: 'ID', help: 'of one key: its id, its name, or the whole key' },
   principal: {
     type: 'string',
     value: 'NAME',
@@ -30,7 +33,7 @@ ${helpOf(OPTIONS)}
 
 Examples:
   npx verge usage
-  npx verge usage --key 0k3m9qv7x2ab --by day
+  npx verge usage --key shop --by day
   npx verge usage --month 2026-11 --by model --env production --json
 
 ${TARGET_ENVIRONMENT}`
@@ -43,26 +46,35 @@ export const usageCommand = defineCommand({
   options: OPTIONS,
   operands: [],
   async run({ values }) {
-    const principal = principalOf(values)
+    const principalIn = principalOf(values)
     const month = monthFrom(values.month)
-    const by = groupFrom(values.by) ?? (principal === undefined ? 'key' : 'model')
+    const by = groupFrom(values.by) ?? (values.key === undefined && values.principal === undefined ? 'key' : 'model')
     return withTarget(values, async ({ target, signal }) => {
-      const usage = await readUsage(target.truth, { month, by, principal }, signal)
+      const usage = await readUsage(target.truth, { month, by, principal: await principalIn(target, signal) }, signal)
+      const names = by === 'key' ? await namesOf(target.truth, [...usage.groups.keys()], signal) : new Map()
       if (usage.faults.length > 0) process.exitCode = 1
-      if (values.json) return JSON.stringify(usageJson(usage, { month, by }), null, 2)
+      if (values.json) return JSON.stringify(usageJson(usage, { month, by, names }), null, 2)
       const faults = usage.faults.map((fault) => `not counted: ${printable(fault)}`)
       if (usage.written === undefined) return [`No usage of ${month} is in ${target.label}.`, ...faults].join('\n')
-      return [usageTable(usage, by), '', ageOf(usage, Date.now()), ...faults].join('\n')
+      return [usageTable(usage, { by, names }), '', ageOf(usage, Date.now()), ...faults].join('\n')
     })
   },
 })
 
-/** @throws UsageError */
-function principalOf({ key, principal }: { readonly key?: string; readonly principal?: string }): string | undefined {
+type PrincipalIn = (target: Target, signal: AbortSignal) => Promise<string | undefined>
+
+/** Finds the caller in a bucket: a key by its id, its name or its text. @throws UsageError */
+function principalOf({ key, principal }: { readonly key?: string; readonly principal?: string }): PrincipalIn {
   if (key !== undefined && principal !== undefined) throw new UsageError('Use either --key or --principal.')
-  const named = key === undefined ? principal : `key:${key.replace(/^key:/, '')}`
-  if (named === undefined || PRINCIPAL.test(named)) return named
-  throw new UsageError(`"${named}" is not the name of a caller.`)
+  if (key !== undefined) {
+    const reference = referenceTo(key.replace(/^key:/, ''))
+    return async ({ truth }, signal) =>
+      `key:${'id' in reference ? reference.id : await findKey(truth, reference, signal)}`
+  }
+  if (principal !== undefined && !PRINCIPAL.test(principal)) {
+    throw new UsageError(`"${printable(principal)}" is not the name of a caller. "npx verge usage" lists the callers.`)
+  }
+  return async () => principal
 }
 
 /** @throws UsageError */

@@ -15,6 +15,11 @@ export function keyReference(positionals: readonly string[], command: string): K
   const usage = `npx verge keys ${command} ID`
   if (given === undefined || given === '') throw new UsageError(`Specify a key by its id or name: ${usage}`)
   if (more.length > 0) throw new UsageError(`Specify one key only: ${usage}`)
+  return referenceTo(given)
+}
+
+/** @throws UsageError without a word of what was given, if it looks like a secret */
+export function referenceTo(given: string): KeyReference {
   if (given.startsWith(KEY_PREFIX)) return { id: idOf(given) }
   return KEY_ID.test(given) ? { id: given } : { name: given }
 }

@@ -1,12 +1,21 @@
 import type { KeyUpdate, NewSecret } from '../../access/keys/writer.ts'
 import type { Target } from '../target/target.ts'
 import { understandable } from '../target/target.ts'
+import { UsageError } from '../terminal/command-line.ts'
 import { describeKey, keyJson } from './describe.ts'
 import { keyDelayOf } from './open.ts'
+import { signingNote } from './signing-file.ts'
 
 interface Said {
   readonly json?: boolean | undefined
   readonly quiet?: boolean | undefined
+  /** The file of a signing key that was made for the key. */
+  readonly signing?: string | undefined
+}
+
+/** Refuses two forms of output at once. @throws UsageError */
+export function assertOneForm({ quiet, json }: Said): void {
+  if (quiet && json) throw new UsageError('Use either --quiet or --json.')
 }
 
 /**
@@ -24,6 +33,7 @@ export function reportSecret(update: NewSecret, target: Target, options: Said & 
     text,
     '',
     'This is shown once and is stored nowhere. Callers send it as "Authorization: Bearer <key>".',
+    ...(options.signing === undefined ? [] : [signingNote(options.signing)]),
     keyDelayOf(target),
   ].join('\n')
 }
@@ -32,13 +42,14 @@ export function reportSecret(update: NewSecret, target: Target, options: Said & 
 export function reportUpdate(
   update: KeyUpdate,
   target: Target,
-  { json, now, done }: Said & { readonly now: number; readonly done: string },
+  { json, now, done, signing }: Said & { readonly now: number; readonly done: string },
 ): string {
   noteOutdated(update)
   const { record, changed } = update
   if (json) return JSON.stringify({ changed, ...keyJson(record, {}, now) }, null, 2)
   if (!changed) return `${describeKey(record, {}, now)}\n\nThe key needs no change.`
-  return `${describeKey(record, {}, now)}\n\n${done}\n${keyDelayOf(target)}`
+  const notes = signing === undefined ? [] : [signingNote(signing)]
+  return [describeKey(record, {}, now), '', done, ...notes, keyDelayOf(target)].join('\n')
 }
 
 /** A copy that could not be written is a failure: it may still let in a key that was revoked. */

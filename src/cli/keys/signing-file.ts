@@ -10,6 +10,14 @@ export const SIGNING_OPTION = {
   },
 } as const
 
+/** What a person does with the file, which was just written. */
+export function signingNote(path: string): string {
+  return (
+    `The signing key is in ${path}. Give its content to the backend as a secret, then delete the file: whoever has it can make ` +
+    'tokens for pages within what this key may do.'
+  )
+}
+
 /** A pair whose private half is about to be written. */
 export interface SigningPair {
   /** As the key's record has it: base64url of the 32 bytes. */

@@ -18,15 +18,28 @@ const COLUMNS = [
   'USD',
 ] as const
 
-/** A month's usage for a person, with its sum. @param now for the age of the snapshots */
-export function usageTable({ groups, lastUsedAt, total }: ReadUsage, by: Group): string {
-  const last = (name: string): string[] => {
+/** How usage was grouped. */
+export interface Grouping {
+  readonly by: Group
+  /** Names of keys, by principal. */
+  readonly names: ReadonlyMap<string, string>
+}
+
+/** A month's usage for a person, with its sum. */
+export function usageTable({ groups, lastUsedAt, total }: ReadUsage, { by, names }: Grouping): string {
+  const byCaller = (...cells: string[]): string[] => (by === 'key' ? cells : [])
+  const last = (name: string): string => {
     const at = lastUsedAt.get(name)
-    return by !== 'key' ? [] : [at === undefined ? '' : minuteOf(at)]
+    return at === undefined ? '' : minuteOf(at)
   }
-  const rows = [...groups].map(([name, counts]) => [nameOf(name, by), ...cells(counts), ...last(name)])
-  const head = [HEADS[by], ...COLUMNS, ...(by === 'key' ? ['last used (UTC)'] : [])]
-  return table([head, ...rows, ['total', ...cells(total), ...last('')]])
+  const rows = [...groups].map(([name, counts]) => [
+    nameOf(name, by),
+    ...byCaller(names.get(name) ?? ''),
+    ...cells(counts),
+    ...byCaller(last(name)),
+  ])
+  const head = [HEADS[by], ...byCaller('name'), ...COLUMNS, ...byCaller('last used (UTC)')]
+  return table([head, ...rows, ['total', ...byCaller(''), ...cells(total), ...byCaller('')]])
 }
 
 /** How old the numbers are. */
@@ -42,7 +55,7 @@ export function ageOf({ written }: ReadUsage, now: number): string {
 }
 
 /** The same for programs. */
-export function usageJson(usage: ReadUsage, asked: { readonly month: string; readonly by: Group }): object {
+export function usageJson(usage: ReadUsage, { names, ...asked }: Grouping & { readonly month: string }): object {
   const { groups, lastUsedAt, total, written, faults } = usage
   const time = (at: number | undefined): string | null => (at === undefined ? null : new Date(at).toISOString())
   return {
@@ -50,6 +63,7 @@ export function usageJson(usage: ReadUsage, asked: { readonly month: string; rea
     written: { oldest: time(written?.oldest), newest: time(written?.newest) },
     data: [...groups].map(([name, counts]) => ({
       [asked.by]: asked.by === 'model' && name === NO_MODEL ? null : name,
+      ...(asked.by === 'key' && names.has(name) && { name: names.get(name) }),
       ...fields(counts),
       ...(asked.by === 'key' && { lastUsedAt: time(lastUsedAt.get(name)) }),
     })),

@@ -1,6 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
-import { callerName } from '../../access/authorize.ts'
+import { callerInLog, callerName } from '../../access/authorize.ts'
 import { claimsSignature } from '../../access/signature.ts'
 import { declaredLength } from '../../core/body.ts'
 import { VergeError } from '../../core/errors.ts'
@@ -208,7 +208,7 @@ function fieldsOf(c: Context<AppEnv>) {
     route: routePath(c, -1),
     model: ledger?.model,
     status: c.res.status,
-    caller: c.get('caller').kind,
+    caller: callerInLog(c.get('caller')),
     placement: c.res.headers.get(PLACEMENT_HEADER) ?? undefined,
     cache: ledger?.cache,
     cost: ledger?.cost,

@@ -140,6 +140,17 @@ describe('create', () => {
     expect(await crypto.subtle.verify('Ed25519', publicKey, Buffer.from(signature, 'base64url'), signed)).toBe(true)
     await expect(create('--models', 'digits', '--signing', file)).rejects.toThrow('exists. Choose a name that is free')
     expect([...bucket().keys()].filter((key) => key.startsWith('key/'))).toHaveLength(1)
+    const other = join(folder, 'other.json')
+    expect(await keys('create', 'pages', '--models', 'digits', '--signing', other)).toContain(
+      `The signing key is in ${other}.`,
+    )
+    const third = join(folder, 'third.json')
+    expect(await keys('update', 'pages', '--signing', third)).toContain(`The signing key is in ${third}.`)
+  })
+
+  it('prints one form at a time', async () => {
+    await expect(create('--models', 'digits', '--json')).rejects.toThrow('Use either --quiet or --json.')
+    await expect(keys('rotate', 'shop', '--quiet', '--json')).rejects.toThrow('Use either --quiet or --json.')
   })
 
   it('leaves no file of a signing key behind that no key has, so that the command can be repeated', async () => {

@@ -13,6 +13,7 @@ const USED = counts({
   originMs: 2_500,
   nanoUsd: 1_061_300,
 })
+const NAMES = new Map([['key:one', 'shop']])
 const usage = (name: string, more: Partial<ReadUsage> = {}): ReadUsage => ({
   groups: new Map([[name, USED]]),
   total: USED,
@@ -24,17 +25,17 @@ const usage = (name: string, more: Partial<ReadUsage> = {}): ReadUsage => ({
 
 describe('usage as a table', () => {
   it('has its units, the sum, and when each caller called last', () => {
-    expect(usageTable(usage('key:one'), 'key')).toBe(
+    expect(usageTable(usage('key:one'), { by: 'key', names: NAMES })).toBe(
       [
-        'principal  requests  errors  cached  tokens in  tokens out     units  CPU s  origin s       USD   last used (UTC)',
-        'key:one       1,234       3       0     56,789           0  11,130.5  1.500       2.5  0.001061  2026-11-30 12:00',
-        'total         1,234       3       0     56,789           0  11,130.5  1.500       2.5  0.001061',
+        'principal  name  requests  errors  cached  tokens in  tokens out     units  CPU s  origin s       USD   last used (UTC)',
+        'key:one    shop     1,234       3       0     56,789           0  11,130.5  1.500       2.5  0.001061  2026-11-30 12:00',
+        'total               1,234       3       0     56,789           0  11,130.5  1.500       2.5  0.001061',
       ].join('\n'),
     )
   })
 
   it('names what was refused before its model was known', () => {
-    expect(usageTable(usage(''), 'model').split('\n')[1]).toMatch(/^\(refused before\) +1,234 /)
+    expect(usageTable(usage(''), { by: 'model', names: NAMES }).split('\n')[1]).toMatch(/^\(refused before\) +1,234 /)
   })
 
   it('says how old its snapshots are', () => {
@@ -59,14 +60,16 @@ describe('usage as JSON', () => {
       cpuMs: 1_500,
       usd: 0.0010613,
     }
-    expect(usageJson(usage('key:one'), { month: '2026-11', by: 'key' })).toEqual({
+    expect(usageJson(usage('key:one'), { month: '2026-11', by: 'key', names: NAMES })).toEqual({
       month: '2026-11',
       by: 'key',
       written: { oldest: '2026-11-30T11:59:00.000Z', newest: '2026-11-30T11:59:55.000Z' },
-      data: [{ key: 'key:one', ...figures, lastUsedAt: '2026-11-30T12:00:00.000Z' }],
+      data: [{ key: 'key:one', name: 'shop', ...figures, lastUsedAt: '2026-11-30T12:00:00.000Z' }],
       total: figures,
       faults: [],
     })
-    expect(usageJson(usage(''), { month: '2026-11', by: 'model' })).toMatchObject({ data: [{ model: null }] })
+    expect(usageJson(usage(''), { month: '2026-11', by: 'model', names: NAMES })).toMatchObject({
+      data: [{ model: null }],
+    })
   })
 })

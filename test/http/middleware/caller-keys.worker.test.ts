@@ -66,7 +66,7 @@ async function withKey(
     clock: systemClock,
     limits: LIMITS,
   })
-  const app = testApp({ models, credentials, downloads: downloads(), ...more })
+  const app = testApp({ models, credentials, downloads: downloads(), logSampleRate: 1, ...more })
   const headers = { authorization: `Bearer ${text}` }
   const get_ = (path: string, own: Record<string, string> = headers) => app.request(path, { headers: own })
   const infer = (model: string, own: Record<string, string> = {}) =>
@@ -236,6 +236,13 @@ describe('a key', () => {
     await get('/v1/models/mine', { authorization: `Bearer ${text}x` })
     expect(JSON.stringify(lines)).not.toContain(text.slice(0, 30))
     expect(lines.length).toBeGreaterThan(0)
+  })
+
+  it('is named in the log by its id', async () => {
+    const { infer, lines, record } = await withKey({ models: ['mine'] })
+    expect((await infer('mine')).status).toBe(200)
+    const answered = lines.find(({ event }) => event === 'request_answered')
+    expect(answered?.fields).toMatchObject({ caller: `key:${record.id}` })
   })
 
   it('is not the operator’s', async () => {

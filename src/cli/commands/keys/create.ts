@@ -3,7 +3,7 @@ import { GRANT_OPTIONS, grantFrom } from '../../keys/grant-options.ts'
 import { assertModelsExist, assertPlanExists } from '../../keys/known.ts'
 import { keyNamed } from '../../keys/name.ts'
 import { keyWriterOf } from '../../keys/open.ts'
-import { reportSecret } from '../../keys/report.ts'
+import { assertOneForm, reportSecret } from '../../keys/report.ts'
 import { orDiscarded, SIGNING_OPTION, signingPair } from '../../keys/signing-file.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../../target/arguments.ts'
 import { OPERATOR_OPTION } from '../../target/operator.ts'
@@ -47,6 +47,7 @@ export const createCommand = defineCommand({
     if (grant === null) {
       throw new UsageError('Specify the models that the key may use: --models digits, or --models "*" for all.')
     }
+    assertOneForm(values)
     const now = Date.now()
     const expiresAt = expiryOf(values.expires, now)
     await assertPlanExists(values, grant, undefined)

@@ -1,7 +1,7 @@
 import { defineCommand } from '../../command.ts'
 import { findKey, keyReference } from '../../keys/find.ts'
 import { keyWriterOf } from '../../keys/open.ts'
-import { reportSecret } from '../../keys/report.ts'
+import { assertOneForm, reportSecret } from '../../keys/report.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../../target/arguments.ts'
 import { OPERATOR_OPTION } from '../../target/operator.ts'
 import { withTarget } from '../../target/session.ts'
@@ -46,6 +46,7 @@ export const rotateCommand = defineCommand({
   options: OPTIONS,
   async run({ values, positionals }) {
     const reference = keyReference(positionals, 'rotate')
+    assertOneForm(values)
     const overlap = overlapOf(values.overlap ?? DEFAULT_OVERLAP)
     return withTarget(values, async ({ target, signal }) => {
       const id = await findKey(target.truth, reference, signal)
