@@ -13,8 +13,8 @@ export const SIGNING_OPTION = {
 /** What a person does with the file, which was just written. */
 export function signingNote(path: string): string {
   return (
-    `The signing key is in ${path}. Give its content to the backend as a secret, then delete the file: whoever has it can make ` +
-    'tokens for pages within what this key may do.'
+    `The signing key is in ${path}. Give its content to the backend as a secret, then delete the file. It can make tokens ` +
+    'for pages, with no more rights than this key has.'
   )
 }
 
