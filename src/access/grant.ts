@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { planSchema } from './plan.ts'
+import { isPageOrigin } from './tokens/page-origin.ts'
 
 /** What a key, a sign-in or a token may be given. */
 export const GRANTED_ACTIONS = ['infer', 'unreleased', 'browser', 'explain', 'metrics', 'mint'] as const
@@ -16,8 +17,6 @@ const MOST_ORIGINS = 32
 const MODEL_PATTERN = /^(?:\*|[a-z0-9][a-z0-9._-]{0,63}\*?)$/
 /** A plan's name in `PLANS`. */
 const PLAN_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/
-/** As browsers write it in `Origin`: no path, no default port. */
-const PAGE_ORIGIN = /^[a-z][a-z0-9+.-]{0,31}:\/\/[^\s/?#@*]{1,253}$/
 
 const PATTERN_HINT = 'a model\'s name, the beginning of one followed by "*", or "*" for all'
 
@@ -30,7 +29,9 @@ export const grantSchema = z.strictObject({
   places: z.array(z.enum(GRANTED_PLACES)).readonly().default(GRANTED_PLACES),
   /** Pages that may use it, by their `Origin`. Left out: any page, and callers that are no pages. */
   origins: z
-    .array(z.string().regex(PAGE_ORIGIN, 'an origin like "https://example.com"'))
+    .array(
+      z.string().refine(isPageOrigin, 'an origin like "https://example.com", in lower case and without a default port'),
+    )
     .min(1)
     .max(MOST_ORIGINS)
     .readonly()

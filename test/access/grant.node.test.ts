@@ -30,6 +30,24 @@ describe('grantSchema', () => {
   })
 })
 
+describe('the pages of a grant', () => {
+  it('are as browsers send them: others would never be met, and nobody would know why', () => {
+    const accepts = (origin: string) => grantSchema.safeParse({ models: ['m'], origins: [origin] }).success
+    for (const origin of ['https://a.example', 'http://localhost:8080', 'chrome-extension://abcdef']) {
+      expect(accepts(origin), origin).toBe(true)
+    }
+    for (const origin of [
+      'https://A.example',
+      'https://a.example:443',
+      'https://bücher.example',
+      'https://a\\b',
+      'null',
+    ]) {
+      expect(accepts(origin), origin).toBe(false)
+    }
+  })
+})
+
 describe('namesModel', () => {
   it.each<[readonly string[], string, boolean]>([
     [['m'], 'm', true],
