@@ -61,11 +61,13 @@ interface Seen {
 export class ReleaseCheck {
   readonly #options: ReleaseCheckOptions
   readonly #seen: LruMap<Seen>
-  #pausedUntil = Number.NEGATIVE_INFINITY
+  /** When the memory did not answer about a model. */
+  readonly #away: LruMap<number>
 
   constructor(options: ReleaseCheckOptions) {
     this.#options = options
     this.#seen = new LruMap(options.limits.aliasesCached)
+    this.#away = new LruMap(options.limits.aliasesCached)
   }
 
   /** @throws signature_invalid, release_outdated, store_unavailable, the signal's reason */
@@ -99,6 +101,12 @@ export class ReleaseCheck {
     return signature !== undefined && isExpired(signature, this.#options.clock.now())
   }
 
+  /** A clock that was set back ends the pause. */
+  #isPaused(model: string, now: number): boolean {
+    const since = now - (this.#away.get(model) ?? Number.NEGATIVE_INFINITY)
+    return since >= 0 && since < this.#options.limits.releaseGuardPauseMs
+  }
+
   /** @returns when the memory has accepted a release of the model. @throws release_outdated, store_unavailable */
   async #ask(
     memory: ReleaseMemory,
@@ -115,7 +123,7 @@ export class ReleaseCheck {
     // a burst of requests after a pause asks once
     if (graceful && isSame && now < seen.askedUntil) return seen.acceptedAt
     let failure: unknown
-    if (now >= this.#pausedUntil) {
+    if (!this.#isPaused(model, now)) {
       if (seen !== undefined && isSame) this.#seen.set(model, { ...seen, askedUntil: now + limits.releaseGuardMs })
       try {
         const late = (): never => {
@@ -129,7 +137,7 @@ export class ReleaseCheck {
         throwIfAborted(signal)
         if (error instanceof VergeError) throw error
         failure = error
-        this.#pausedUntil = clock.now() + limits.releaseGuardPauseMs
+        this.#away.set(model, clock.now())
         logger.error('release_guard_away', { model, error })
       }
     }

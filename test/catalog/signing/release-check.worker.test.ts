@@ -5,15 +5,19 @@ import type { Alias } from '../../../src/catalog/alias.ts'
 import { canonicalBytes } from '../../../src/catalog/canonical-json.ts'
 import { aliasKey } from '../../../src/catalog/keys.ts'
 import { CatalogReader } from '../../../src/catalog/reader.ts'
+import type { ReleaseKey } from '../../../src/catalog/signing/public-keys.ts'
 import { ReleaseCheck, type ReleaseMemory } from '../../../src/catalog/signing/release-check.ts'
+import { StoredGenerations } from '../../../src/catalog/signing/stored-generations.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import type { Logger } from '../../../src/core/runtime.ts'
 import { sha256Factory } from '../../../src/core/sha256.ts'
 import { ReleaseGuardObject } from '../../../src/releases/guard.ts'
 import { KvStore } from '../../../src/weights/kv.ts'
 import { R2Store } from '../../../src/weights/r2.ts'
+import type { Store } from '../../../src/weights/store.ts'
 import { bindings } from '../../fixtures/bindings.ts'
 import { ManualClock } from '../../fixtures/clock.ts'
+import { MemoryStore } from '../../fixtures/memory-store.ts'
 import { testSigner } from '../../fixtures/release-keys.ts'
 
 const { RELEASES } = env as unknown as { readonly RELEASES: DurableObjectNamespace }
@@ -47,13 +51,18 @@ class Guard implements ReleaseMemory {
   }
 }
 
-function isolate(memory?: ReleaseMemory, keys = [signer.key, second.key], clock = new ManualClock()) {
+function isolate(
+  memory?: ReleaseMemory,
+  keys = [signer.key, second.key],
+  clock = new ManualClock(),
+  copies: Store = kv,
+) {
   const logged: string[] = []
   const log = (event: string): void => void logged.push(event)
   const logger: Logger = { info: log, warn: log, error: log }
   const shared = { sha256, clock, logger, limits: LIMITS }
   const releases = new ReleaseCheck({ ...shared, keys, memory })
-  return { reader: new CatalogReader([kv, r2], { ...shared, releases }), clock, logged }
+  return { reader: new CatalogReader([copies, r2], { ...shared, releases }), clock, logged }
 }
 
 async function store(bytes: Uint8Array, model: string, { copied = true } = {}): Promise<void> {
@@ -192,7 +201,82 @@ describe('a reader that takes signed releases only', () => {
   })
 })
 
+describe('two environments on one bucket, each with copies and a guard of its own', () => {
+  const environment = (keys: readonly ReleaseKey[]) => {
+    const copies = new MemoryStore()
+    const memory = new StoredGenerations(new MemoryStore(), keys, sha256)
+    return { copies, ...isolate(memory, [...keys], new ManualClock(), copies) }
+  }
+
+  it('each refuse what is older than what they have served themselves', async () => {
+    const model = newName()
+    const [staging, production] = [environment([signer.key]), environment([signer.key])]
+    const [old, released] = [await signer.signed(aliasOf(model, 3)), await signer.signed(aliasOf(model, 4))]
+    await store(old, model, { copied: false })
+    await production.copies.put(aliasKey(model), old)
+    for (const { reader } of [staging, production]) expect(await reader.alias(model)).toMatchObject({ generation: 3 })
+    // a command for staging writes the bucket and staging's copies
+    await store(released, model, { copied: false })
+    await staging.copies.put(aliasKey(model), released)
+    for (const { clock } of [staging, production]) await next(clock)
+    expect(await staging.reader.alias(model)).toMatchObject({ generation: 4 })
+    expect(await production.reader.alias(model)).toMatchObject({ generation: 3 })
+    // the next command for production brings its copies up to date
+    await production.copies.put(aliasKey(model), released)
+    await next(production.clock)
+    expect(await production.reader.alias(model)).toMatchObject({ generation: 4 })
+    for (const { copies } of [staging, production]) await copies.put(aliasKey(model), old)
+    await store(old, model, { copied: false })
+    for (const { clock, reader } of [staging, production]) {
+      await next(clock)
+      await expect(reader.alias(model)).rejects.toMatchObject({ code: 'release_outdated' })
+    }
+  })
+
+  it('need a key that both accept: an alias has one signature', async () => {
+    const model = newName()
+    const [staging, production] = [environment([second.key]), environment([signer.key])]
+    await store(await signer.signed(aliasOf(model, 3)), model, { copied: false })
+    expect(await production.reader.alias(model)).toMatchObject({ generation: 3 })
+    await expect(staging.reader.alias(model)).rejects.toMatchObject({ details: { reason: 'unknown_key' } })
+    await store(await second.signed(aliasOf(model, 4)), model, { copied: false })
+    for (const { clock } of [staging, production]) await next(clock)
+    expect(await staging.reader.alias(model)).toMatchObject({ generation: 4 })
+    await expect(production.reader.alias(model)).rejects.toMatchObject({ details: { reason: 'unknown_key' } })
+  })
+})
+
 describe('a guard that does not answer', () => {
+  it('of one model does not stop others, which have objects of their own', async () => {
+    const [broken, fine] = [newName(), newName()]
+    for (const model of [broken, fine]) await store(await signer.signed(aliasOf(model, 3)), model, { copied: false })
+    const guard = new Guard()
+    const partly: ReleaseMemory = {
+      keep: (model, bytes) =>
+        model === broken ? Promise.reject(new Error('the object is overloaded')) : guard.keep(model, bytes),
+    }
+    const { reader } = isolate(partly)
+    await expect(reader.alias(broken)).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(await reader.alias(fine)).toMatchObject({ generation: 3 })
+  })
+
+  it('is asked again after a pause, also where the clock was set back meanwhile', async () => {
+    const model = newName()
+    await store(await signer.signed(aliasOf(model, 3)), model, { copied: false })
+    const guard = new Guard()
+    guard.away = true
+    let behind = 0
+    const clock = new ManualClock()
+    const { now } = clock
+    clock.now = () => now.call(clock) - behind
+    await clock.advance(3_600_000)
+    const { reader } = isolate(guard, undefined, clock)
+    await expect(reader.alias(model)).rejects.toMatchObject({ code: 'store_unavailable' })
+    guard.away = false
+    behind = 3_000_000
+    expect(await reader.alias(model)).toMatchObject({ generation: 3 })
+  })
+
   it('stops an isolate that has seen nothing yet', async () => {
     const model = newName()
     await store(await signer.signed(aliasOf(model, 3)), model, { copied: false })
