@@ -1,16 +1,9 @@
-import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
-import type { Limits } from '../core/limits.ts'
-import { type Clock, type Logger, type Sha256Factory, silentLogger, systemClock } from '../core/runtime.ts'
-import { sha256Hex } from '../core/sha256.ts'
+import { silentLogger, systemClock } from '../core/runtime.ts'
 import { type PutBlobResult, putBlob } from '../weights/put-blob.ts'
 import type { Store } from '../weights/store.ts'
 import type { Alias, Visibility } from './alias.ts'
 import {
   type AliasChange,
-  actionOf,
-  existsAlready,
-  isUnchanged,
-  nextAlias,
   type PublishOptions,
   published,
   released,
@@ -18,74 +11,19 @@ import {
   shown,
   withoutVersion,
 } from './alias-changes.ts'
-import { canonicalBytes } from './canonical-json.ts'
-import type { ChangeLog } from './change-log.ts'
-import { changeRecord, readStored, type StoredRecord } from './change-record.ts'
-import { equal, refreshCopies } from './copies.ts'
-import { aliasKey, manifestKey } from './keys.ts'
+import {
+  type AliasUpdate,
+  AliasWriter,
+  type AliasWriterOptions,
+  type UpdateOptions,
+  type WriteOptions,
+} from './alias-writer.ts'
 import type { Manifest } from './manifest.ts'
-import { aliasJson, checkAlias, checkManifest } from './parse.ts'
-import { assertServable, checkBlobs } from './servable.ts'
-import { keepLastRelease, readLastRelease } from './signing/last-release.ts'
-import { ReleaseSigning, type SignRequest } from './signing/release-signing.ts'
+import { type ManifestPut, ManifestWriter } from './manifest-writer.ts'
 
-type WriterLimits = Pick<
-  Limits,
-  | 'aliasBytes'
-  | 'aliasWriteAttempts'
-  | 'pageBytes'
-  | 'chunkBytes'
-  | 'chunkStallMs'
-  | 'kvWritePauseMs'
-  | 'manifestBytes'
-  | 'parallelFetches'
->
-
-export interface CatalogWriterOptions {
-  readonly sha256: Sha256Factory
-  /** Counts from 1970: versions are recorded with the time at which they were added. */
-  readonly clock?: Clock
-  readonly logger?: Logger
-  readonly limits: WriterLimits
-  /** Has every change of an alias before it is made. */
-  readonly audit?: ChangeLog | undefined
-  /** Signs changes of aliases; asked for when the first of them is made. Without it signed models are left as they are. */
-  readonly signing?: (() => Promise<ReleaseSigning>) | undefined
-}
-
-export interface WriteOptions {
-  /** Cancels the work before the write of the alias. That write and the update of the copies always complete. */
-  readonly signal?: AbortSignal | undefined
-}
-
-export interface UpdateOptions extends WriteOptions {
-  /** What the audit log calls the change; by what has changed if left out. */
-  readonly action?: 'rollback' | 'sign'
-  /** Signs the alias even if the change leaves it as it is. */
-  readonly sign?: SignRequest
-}
-
-export interface AliasUpdate {
-  readonly alias: Alias
-  /** False if the alias was already as wanted, so that its generation stayed. */
-  readonly changed: boolean
-  /** Writes of copies that were out of date. */
-  readonly copied: number
-}
-
-export interface ManifestPut {
-  /** SHA-256 of the manifest's canonical JSON. */
-  readonly digest: string
-  /** Writes that it took, over all stores; 0 if the same manifest was everywhere already. */
-  readonly written: number
-}
-
-interface StoredAlias {
-  /** As stored, fields of a newer Verge included. */
-  readonly value: Alias
-  readonly bytes: Uint8Array
-  readonly etag: string | undefined
-}
+/** Without a clock and a logger: the system's clock, and no log. */
+export type CatalogWriterOptions = Omit<AliasWriterOptions, 'clock' | 'logger'> &
+  Partial<Pick<AliasWriterOptions, 'clock' | 'logger'>>
 
 /**
  * Writes the catalogue: the source of truth first, then the copies. Blobs and manifests are only added. An alias
@@ -94,22 +32,17 @@ interface StoredAlias {
 export class CatalogWriter {
   readonly #truth: Store
   readonly #copies: readonly Store[]
-  readonly #sha256: Sha256Factory
-  readonly #clock: Clock
-  readonly #logger: Logger
-  readonly #limits: WriterLimits
-  readonly #audit: ChangeLog | undefined
-  readonly #signing: () => Promise<ReleaseSigning>
+  readonly #options: Pick<AliasWriterOptions, 'clock' | 'limits' | 'sha256'>
+  readonly #manifests: ManifestWriter
+  readonly #aliases: AliasWriter
 
-  constructor(truth: Store, copies: readonly Store[], options: CatalogWriterOptions) {
+  constructor(truth: Store, copies: readonly Store[], { clock, logger, ...options }: CatalogWriterOptions) {
+    const complete = { ...options, clock: clock ?? systemClock, logger: logger ?? silentLogger }
     this.#truth = truth
     this.#copies = copies
-    this.#sha256 = options.sha256
-    this.#clock = options.clock ?? systemClock
-    this.#logger = options.logger ?? silentLogger
-    this.#limits = options.limits
-    this.#audit = options.audit
-    this.#signing = options.signing ?? (async () => new ReleaseSigning({}))
+    this.#options = complete
+    this.#manifests = new ManifestWriter(truth, copies, complete)
+    this.#aliases = new AliasWriter(truth, copies, complete)
   }
 
   /** The stores to write to. */
@@ -127,9 +60,7 @@ export class CatalogWriter {
     options: WriteOptions & { readonly hot?: boolean; readonly verify?: boolean } = {},
   ): Promise<PutBlobResult> {
     return putBlob(options.hot ? [this.#truth, ...this.#copies] : [this.#truth], chunks, {
-      sha256: this.#sha256,
-      clock: this.#clock,
-      limits: this.#limits,
+      ...this.#options,
       verify: options.verify ?? true,
       signal: options.signal,
     })
@@ -141,37 +72,8 @@ export class CatalogWriter {
    * @throws manifest_invalid, conflict if the version exists with other contents, store_unavailable, the signal's
    * reason
    */
-  async putManifest(manifest: Manifest, { signal }: WriteOptions = {}): Promise<ManifestPut> {
-    const { model, version } = manifest
-    checkManifest(manifest, model, version)
-    checkBlobs(manifest, this.#limits)
-    const bytes = canonicalBytes(manifest)
-    if (bytes.length > this.#limits.manifestBytes) {
-      throw new VergeError(
-        'manifest_invalid',
-        `The manifest of model "${model}" has ${bytes.length} bytes; the limit is ${this.#limits.manifestBytes}. ` +
-          'Shorten its labels or descriptions.',
-      )
-    }
-    const digest = await sha256Hex(this.#sha256, bytes)
-    const key = manifestKey(model, version)
-    let written = 0
-    let present = await readStored(this.#truth, key, this.#limits.manifestBytes, signal)
-    if (present === null) {
-      if (await this.#truth.put(key, bytes, { onlyIf: 'absent', signal })) written++
-      else present = await readStored(this.#truth, key, this.#limits.manifestBytes, signal)
-    }
-    if (written === 0 && !equal(present?.bytes ?? null, bytes)) {
-      const alias = await this.#readAlias(model, signal)
-      const known = alias !== null && Object.hasOwn(alias.value.versions, version) && alias.value.versions[version]
-      const etag = present?.etag
-      if (known !== digest || etag === undefined) throw existsAlready(model, version)
-      if (!(await this.#truth.put(key, bytes, { onlyIf: { etag }, signal }))) throw existsAlready(model, version)
-      this.#logger.warn('manifest_mended', { model, version, digest })
-      written++
-    }
-    for (const copy of this.#copies) written += await this.#copyManifest(copy, key, bytes, signal)
-    return { digest, written }
+  putManifest(manifest: Manifest, options?: WriteOptions): Promise<ManifestPut> {
+    return this.#manifests.put(manifest, options)
   }
 
   /**
@@ -181,39 +83,8 @@ export class CatalogWriter {
    * lost; manifest_invalid and weights_unavailable if a live or new version is incomplete in the source of truth;
    * signature_invalid if the model is signed and the change cannot be; store_unavailable, the signal's reason
    */
-  async updateAlias(model: string, change: AliasChange, options: UpdateOptions = {}): Promise<AliasUpdate> {
-    const { signal, action, sign } = options
-    const checked = new Set<string>()
-    for (let attempt = 0; attempt < this.#limits.aliasWriteAttempts; attempt++) {
-      const old = await this.#readAlias(model, signal)
-      // generations of a model that was removed are not given out again
-      const signing = await this.#signing()
-      const last = old ?? (await readLastRelease(this.#truth, model, signing, this.#limits, signal))
-      const after = Math.max(last?.value.generation ?? 0, sign?.above ?? 0)
-      const unsigned = nextAlias(model, old?.value ?? null, change, after)
-      const unchanged = old !== null && sign === undefined && isUnchanged(old.value, unsigned)
-      if (!unchanged) {
-        const at = Math.floor(this.#clock.now() / 1000)
-        const next = await signing.sealed(unsigned, last, at, sign)
-        await this.#assertAllowed(next, old?.value ?? null, checked, signal)
-        const bytes = canonicalBytes(next)
-        throwIfAborted(signal)
-        if (old?.value.signature !== undefined && next.signature === undefined) {
-          await keepLastRelease(this.#truth, model, old.bytes, signing, this.#limits)
-        }
-        const named = action ?? actionOf(old?.value ?? null, next)
-        const made = await this.#change(model, named, old, bytes)
-        if (!made) continue
-        const copied = await this.#refreshCopies(model, false)
-        return { alias: next, changed: true, copied }
-      }
-      return { alias: old.value, changed: false, copied: await this.#refreshCopies(model, true) }
-    }
-    throw new VergeError(
-      'conflict',
-      `Other commands keep changing model "${model}" at the same time. Nothing was changed. Try again.`,
-      { details: { model }, retryAfter: 1 },
-    )
+  updateAlias(model: string, change: AliasChange, options?: UpdateOptions): Promise<AliasUpdate> {
+    return this.#aliases.update(model, change, options)
   }
 
   /** Stores a version's manifest and adds the version to its model. Its blobs have to be stored already. */
@@ -223,7 +94,7 @@ export class CatalogWriter {
   ): Promise<AliasUpdate & ManifestPut> {
     const put = await this.putManifest(manifest, { signal })
     const { model, version } = manifest
-    const at = Math.floor(this.#clock.now() / 1000)
+    const at = Math.floor(this.#options.clock.now() / 1000)
     const update = await this.updateAlias(model, published(model, version, put.digest, { at, ...options }), { signal })
     return { ...put, ...update }
   }
@@ -258,97 +129,12 @@ export class CatalogWriter {
    * @param etag of the alias on which the decision is based, null if there was none
    * @throws conflict if the alias has changed since, store_unavailable if a copy may remain, the signal's reason
    */
-  async dropModel(model: string, etag: string | null, { signal }: WriteOptions = {}): Promise<void> {
-    // stores have no conditional deletion, so a write between this check and the deletion is lost
-    const present = await readStored(this.#truth, aliasKey(model), this.#limits.aliasBytes, signal)
-    if ((present?.etag ?? null) !== etag) {
-      throw new VergeError(
-        'conflict',
-        `Model "${model}" was changed by another command. Check its state, then try again.`,
-        {
-          details: { model },
-        },
-      )
-    }
-    if (present?.bytes) await keepLastRelease(this.#truth, model, present.bytes, await this.#signing(), this.#limits)
-    throwIfAborted(signal)
-    if (present !== null) await this.#change(model, 'remove-model', present, null)
-    await this.#refreshCopies(model, present === null)
+  dropModel(model: string, etag: string | null, options?: WriteOptions): Promise<void> {
+    return this.#aliases.drop(model, etag, options)
   }
 
   /** @throws model_not_found, and what `updateAlias` throws */
   setVisibility(model: string, visibility: Visibility, options?: WriteOptions): Promise<AliasUpdate> {
     return this.updateAlias(model, shown(model, visibility), options)
-  }
-
-  #change(model: string, action: string, before: StoredRecord | null, after: Uint8Array | null): Promise<boolean> {
-    const change = { key: aliasKey(model), maxBytes: this.#limits.aliasBytes, action, before, after }
-    return changeRecord(this.#truth, change, { sha256: this.#sha256, audit: this.#audit })
-  }
-
-  #refreshCopies(model: string, compare: boolean): Promise<number> {
-    const record = { key: aliasKey(model), name: `alias of model "${model}"`, maxBytes: this.#limits.aliasBytes }
-    return refreshCopies(this.#truth, this.#copies, record, {
-      clock: this.#clock,
-      logger: this.#logger,
-      limits: this.#limits,
-      compare,
-    })
-  }
-
-  /** `checked` remembers versions that were found complete, since those never change. */
-  async #assertAllowed(
-    next: Alias,
-    old: Alias | null,
-    checked: Set<string>,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const { model } = next
-    checkAlias(next, model)
-    const live = new Set(next.live.map(({ version }) => version))
-    if (live.size < next.live.length) {
-      throw new VergeError('alias_invalid', `A version of model "${model}" is listed twice among the live versions.`)
-    }
-    if (canonicalBytes(next).length > this.#limits.aliasBytes) {
-      throw new VergeError('alias_invalid', `Model "${model}" has too many versions. Remove some that are not live.`)
-    }
-    for (const [version, digest] of Object.entries(next.versions)) {
-      const before = old !== null && Object.hasOwn(old.versions, version) ? old.versions[version] : undefined
-      if (before !== undefined && before !== digest) throw existsAlready(model, version)
-      const known = checked.has(`${digest} ${version}`)
-      if (known || (before !== undefined && !live.has(version))) continue
-      const options = { sha256: this.#sha256, limits: this.#limits, signal }
-      await assertServable(this.#truth, model, version, digest, options)
-      checked.add(`${digest} ${version}`)
-    }
-  }
-
-  async #readAlias(model: string, signal: AbortSignal | undefined): Promise<StoredAlias | null> {
-    const key = aliasKey(model)
-    const found = await readStored(this.#truth, key, this.#limits.aliasBytes, signal)
-    if (found === null) return null
-    if (found.bytes === null) {
-      throw new VergeError(
-        'alias_invalid',
-        `The record ${key} in the bucket is larger than ${this.#limits.aliasBytes} bytes. Delete it in the bucket and push ` +
-          'the model again.',
-      )
-    }
-    const value = aliasJson(found.bytes, model)
-    checkAlias(value, model)
-    return { value: value as Alias, bytes: found.bytes, etag: found.etag }
-  }
-
-  async #copyManifest(copy: Store, key: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<number> {
-    try {
-      if (equal((await readStored(copy, key, this.#limits.manifestBytes, signal))?.bytes ?? null, bytes)) return 0
-      await copy.put(key, bytes, { signal })
-      return 1
-    } catch (error) {
-      if (!isVergeError(error, 'store_unavailable')) throw error
-      // readers find it in the truth
-      this.#logger.warn('manifest_not_copied', { store: copy.name, key, error })
-      return 0
-    }
   }
 }
