@@ -163,7 +163,7 @@ describe('the files that configure the Worker', () => {
     for (const name of Object.keys(BINDINGS) as (keyof typeof BINDINGS)[]) expect(bound[name], name).toBeDefined()
     // the defaults that docs/configuration.md names for each environment
     expect(vars.CORS_ALLOW).toBe(env === 'production' ? '' : '*')
-    expect(vars.LOG_SAMPLE_RATE).toBe(env === undefined ? '0' : undefined)
+    expect(vars.LOG_SAMPLE_RATE).toBe(env === undefined ? '0' : '1')
     if (env === undefined) expect(BINDINGS.BUCKET.default).toBe(`\`${bucket}\``)
   })
 

@@ -49,6 +49,7 @@ function differences(name: string, old: unknown, now: unknown): string[] {
     return [`${name}: ${show(old)} -> ${now === undefined ? 'none' : show(now)}`]
   }
   if (name === 'live') return change(liveText)
+  if (name === 'signature') return change(signatureText)
   if (name === 'secrets') return change((value) => String(Array.isArray(value) ? value.length : 0))
   if (name.endsWith('At')) return change(timeText)
   if (name !== 'versions') return change(shownAs)
@@ -56,6 +57,13 @@ function differences(name: string, old: unknown, now: unknown): string[] {
   const came = after.filter((key) => !before.includes(key)).map((key) => `+${key}`)
   const went = before.filter((key) => !after.includes(key)).map((key) => `-${key}`)
   return [`versions: ${[...came, ...went].join(' ')}`]
+}
+
+/** The key of a release's signature, and until when it counts. */
+function signatureText(value: unknown): string {
+  if (!isObject(value) || typeof value.key !== 'string') return shownAs(value)
+  const end = value.expires === undefined ? 'without an end' : `until ${timeText(value.expires)}`
+  return `key ${printable(value.key)}, ${end}`
 }
 
 /** Seconds since 1970 as a day. */

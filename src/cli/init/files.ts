@@ -92,10 +92,13 @@ export const ENTRY_PATH = 'src/worker.ts'
  * @param own Verge's, which has every binding and the date that this release is tested with
  */
 export function wranglerFile(own: string, name: string): string {
-  return withoutTables(own, ['build'])
+  return packaged(withoutTables(own, ['build']))
     .replace(/^directory = .*$/m, 'directory = "node_modules/verge/dist/assets"')
     .replace(/^name = "verge\b/gm, `name = "${name}`)
     .replace(/^bucket_name = "verge\b/gm, `bucket_name = "${name}`)
-    .replaceAll('npm run origin', 'npx verge origin')
-    .replace(/(?<![\w/])docs\//g, 'node_modules/verge/docs/')
+}
+
+/** A file of the repository for an application, which has the documents and commands of the package. */
+export function packaged(text: string): string {
+  return text.replaceAll('npm run origin', 'npx verge origin').replace(/(?<![\w/])docs\//g, 'node_modules/verge/docs/')
 }

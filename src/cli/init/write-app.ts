@@ -3,7 +3,16 @@ import { basename, join, relative, resolve } from 'node:path'
 import * as z from 'zod'
 import { writeWhole } from '../files/whole-file.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { ENTRY, ENTRY_PATH, IGNORED, NPM_SETTINGS, packageFile, TYPESCRIPT_SETTINGS, wranglerFile } from './files.ts'
+import {
+  ENTRY,
+  ENTRY_PATH,
+  IGNORED,
+  NPM_SETTINGS,
+  packaged,
+  packageFile,
+  TYPESCRIPT_SETTINGS,
+  wranglerFile,
+} from './files.ts'
 import { checkedName, nameFrom } from './names.ts'
 
 /** The model that ships with the package, so that a first request is answered. */
@@ -69,7 +78,7 @@ async function filesOf(
     ['tsconfig.json', TYPESCRIPT_SETTINGS],
     ['.npmrc', NPM_SETTINGS],
     ['.gitignore', IGNORED],
-    ['.dev.vars.example', await read('.dev.vars.example')],
+    ['.dev.vars.example', packaged(await read('.dev.vars.example'))],
   ])
   const model = join(from, MODEL)
   for (const entry of await readdir(model, { recursive: true, withFileTypes: true })) {

@@ -10,6 +10,9 @@ import type { SigningArguments } from './options.ts'
 import { readSigner } from './private-key.ts'
 
 const RELEASE_KEYS = 'RELEASE_KEYS'
+const UNSERVED =
+  `Warning: ${RELEASE_KEYS} is set, and this command does not sign. The Worker does not serve a model whose release is not signed. Sign ` +
+  'the model afterwards: npx verge keys sign MODEL --adopt --signing-key FILE'
 
 /** How a command signs: with the key that it is given, on top of what the target's own Worker would accept. */
 export async function signingFor(
@@ -21,9 +24,12 @@ export async function signingFor(
   if (unsigned && values['signing-key'] !== undefined)
     throw new UsageError('--unsigned and --signing-key cannot be combined. Remove one of them.')
   const signer = await readSigner(values['signing-key'], environment)
-  // Nothing is verified where nothing is signed.
-  if (signer === undefined || unsigned) return new ReleaseSigning({ unsigned })
   const accepted = await acceptedKeys(spec)
+  if (signer === undefined || unsigned) {
+    if (accepted.length > 0) console.error(UNSERVED)
+    // Nothing is verified where nothing is signed.
+    return new ReleaseSigning({ unsigned })
+  }
   const { id } = signer.key
   if (accepted.length > 0 && !accepted.some((key) => key.id === id)) {
     throw new UsageError(

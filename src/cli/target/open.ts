@@ -1,3 +1,4 @@
+import type { ReleaseSigning } from '../../catalog/signing/release-signing.ts'
 import type { HttpOptions } from '../../cloudflare/http.ts'
 import type { SigningArguments } from '../signing/options.ts'
 import { signingFor } from '../signing/signing.ts'
@@ -33,7 +34,11 @@ export interface OpenOptions {
 export async function openTarget(spec: TargetSpec, options: OpenOptions = {}): Promise<Target> {
   const environment = options.environment ?? process.env
   const by = operatorName(options.by, environment)
-  const signing = () => signingFor(spec, options.signing ?? {}, environment)
+  let known: Promise<ReleaseSigning> | undefined
+  const signing = (): Promise<ReleaseSigning> => {
+    known ??= signingFor(spec, options.signing ?? {}, environment)
+    return known
+  }
   if ('local' in spec) return openLocalTarget(spec.local, { by, signing })
   const { env, configPath } = spec
   return openRemote({ ...options, env, configPath, environment, by, signing })

@@ -53,6 +53,15 @@ describe('an application', () => {
     )
   })
 
+  it('names the documents where the package has them', async () => {
+    await write('documents')
+    for (const file of ['.dev.vars.example', 'wrangler.toml']) {
+      const paths = (await textOf(`documents/${file}`)).match(/[\w./-]*docs\/[\w/-]+\.md/g) ?? []
+      expect(paths.length, file).toBeGreaterThan(0)
+      for (const path of paths) expect(path, file).toMatch(/^node_modules\/verge\/docs\//)
+    }
+  })
+
   it('installs what this release is tested with', async () => {
     await write('app')
     const own = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { Alias } from '../../../../src/catalog/alias.ts'
 import { canonicalBytes } from '../../../../src/catalog/canonical-json.ts'
 import type { Command } from '../../../../src/cli/command.ts'
+import { auditCommand } from '../../../../src/cli/commands/audit.ts'
 import { signCommand } from '../../../../src/cli/commands/keys/sign.ts'
 import { modelsCommand } from '../../../../src/cli/commands/models.ts'
 import { releaseCommand } from '../../../../src/cli/commands/release.ts'
@@ -187,6 +188,22 @@ describe('commands that change a signed model', () => {
     const { after, action } = JSON.parse(await new Response(entry?.body).text())
     expect(action).toBe('sign')
     expect(after.value.signature).toMatchObject({ key: expect.stringMatching(/^[0-9a-f]{16}$/) })
+    const listed = await run(auditCommand, '--model', 'a', '--limit', '1')
+    expect(listed).toMatch(/ signature: key [0-9a-f]{16}, until \d{4}-\d\d-\d\d$/m)
+  })
+
+  it('warn once where the Worker will not serve what they write', async () => {
+    vi.stubEnv('VERGE_SIGNING_KEY', '')
+    const said = vi.spyOn(console, 'error').mockImplementation(() => {})
+    await run(releaseCommand, 'a', '--public', '--unsigned')
+    expect(said.mock.calls.flat()).toEqual([
+      expect.stringMatching(/^Warning: RELEASE_KEYS is set, .* npx verge keys sign MODEL/),
+    ])
+    said.mockClear()
+    await accept()
+    await run(releaseCommand, 'a', '--private', '--unsigned')
+    expect(said).not.toHaveBeenCalled()
+    said.mockRestore()
   })
 
   it('show by whom and until when a model is signed', async () => {
