@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { callerName } from '../access/authorize.ts'
 import type { Manifest } from '../catalog/manifest.ts'
 import { declaredLength, paceOf, readBody } from '../core/body.ts'
+import type { VergeError } from '../core/errors.ts'
 import { PLACEMENT_HEADER } from '../core/headers.ts'
 import type { Access } from '../inference/access.ts'
 import { type AdmittedModel, type Forwarding, infer, type Slot } from '../inference/infer.ts'
@@ -32,7 +33,11 @@ export function withAdmittedModel(
   return infer<Response>(deps, accessOf(deps, c), {
     ...request,
     name: modelNamed(request.name, deps.config.modelNames),
-    forwarding: ({ manifest }) => new ForwardedHttpRequest(deps, c, { route, manifest, asked: request.name }),
+    forwarding: ({ manifest }) => {
+      // Nobody but Verge counts the inputs of tensors by the caller's plan: they are read here then.
+      if (route === 'oip' && c.get('context').ledger?.bounds?.batch !== undefined) return undefined
+      return new ForwardedHttpRequest(deps, c, { route, manifest, asked: request.name })
+    },
     work,
   })
 }
@@ -91,6 +96,7 @@ export class ForwardedHttpRequest implements Forwarding<Response> {
   readonly #options: HttpForwardOptions
   readonly #raw: Request
   #body: ForwardedRequest['body']
+  #overPlan: VergeError | undefined
 
   constructor(deps: AppDeps, c: Context<AppEnv>, options: HttpForwardOptions) {
     this.#deps = deps
@@ -132,8 +138,13 @@ export class ForwardedHttpRequest implements Forwarding<Response> {
     return raw.body?.locked !== true
   }
 
+  /** @throws body_too_large where the body was longer than the caller's plan allows: workerd ends such a body as if it were whole */
   async answer(answered: ForwardedAnswer): Promise<Response> {
     const { translate } = this.#options
+    if (this.#overPlan !== undefined) {
+      await answered.response.body?.cancel()
+      throw this.#overPlan
+    }
     const marked = withForwardHeaders(answered)
     if (translate === undefined) return marked
     const { headers } = marked
@@ -161,7 +172,11 @@ export class ForwardedHttpRequest implements Forwarding<Response> {
     if (raw.body === null) return null
     if (declared === undefined || declared > limits.replayableBodyBytes) {
       const most = bodyLimit(this.#c, Number.POSITIVE_INFINITY)
-      return declared === undefined && Number.isFinite(most) ? bounded(raw.body, most) : raw.body
+      if (declared !== undefined || !Number.isFinite(most)) return raw.body
+      return bounded(raw.body, most, () => {
+        this.#overPlan = bodyOverPlan(most)
+        return this.#overPlan
+      })
     }
     const { signal } = this.#c.get('context')
     return readBody(raw, {
@@ -175,13 +190,13 @@ export class ForwardedHttpRequest implements Forwarding<Response> {
 }
 
 /** A body of no declared length on its way to an origin, within what the caller's plan allows. */
-function bounded(body: ReadableStream<Uint8Array>, most: number): ReadableStream<Uint8Array> {
+function bounded(body: ReadableStream<Uint8Array>, most: number, over: () => VergeError): ReadableStream<Uint8Array> {
   let bytes = 0
   return body.pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({
       transform(piece, controller) {
         bytes += piece.length
-        if (bytes > most) controller.error(bodyOverPlan(most))
+        if (bytes > most) controller.error(over())
         else controller.enqueue(piece)
       },
     }),

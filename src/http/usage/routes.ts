@@ -1,6 +1,7 @@
 import { type Context, Hono } from 'hono'
 import type { Caller } from '../../access/authorize.ts'
 import { VergeError } from '../../core/errors.ts'
+import { refusedCredential } from '../../inference/access.ts'
 import { bookedFor } from '../../metering/usage/request-row.ts'
 import type { UsageQueries } from '../../metering/usage/usage-queries.ts'
 import type { UsageQuestion } from '../../metering/usage/usage-tables.ts'
@@ -59,7 +60,10 @@ function principalFor(caller: Caller, asked: string | undefined): string {
   }
   const own = caller.kind === 'anonymous' ? undefined : bookedFor(caller)
   if (own === undefined) {
-    throw new VergeError('unauthorized', 'Usage is shown to callers with a key. Send one as a bearer token.')
+    throw (
+      refusedCredential(caller, 'there is no usage to show') ??
+      new VergeError('unauthorized', 'Usage is shown to callers with a key. Send one as a bearer token.')
+    )
   }
   if (asked === undefined || asked === own) return own
   throw new VergeError('forbidden', 'This key reads its own usage only. Leave out "principal".')
@@ -68,7 +72,12 @@ function principalFor(caller: Caller, asked: string | undefined): string {
 /** @throws unauthorized, forbidden */
 function assertOperator(caller: Caller): void {
   if (caller.kind === 'operator') return
-  if (caller.kind === 'anonymous') throw new VergeError('unauthorized', 'This needs the key of the operator.')
+  if (caller.kind === 'anonymous') {
+    throw (
+      refusedCredential(caller, 'principals are not listed') ??
+      new VergeError('unauthorized', 'This needs the key of the operator.')
+    )
+  }
   throw new VergeError('forbidden', 'Only the operator may list principals.')
 }
 

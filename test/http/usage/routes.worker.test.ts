@@ -125,6 +125,22 @@ describe('GET /v1/usage', () => {
     expect(asked).toEqual([])
   })
 
+  it.each(['/v1/usage', '/v1/usage/principals'])('says why a key was refused: %s', async (path) => {
+    const { get } = await setup({
+      kind: 'anonymous',
+      unaccepted: 'key',
+      why: 'The key was revoked.',
+      reason: 'key_revoked',
+    })
+    const { body, status } = await get(path)
+    expect(status).toBe(401)
+    expect(body.error).toMatchObject({
+      code: 'unauthorized',
+      message: expect.stringMatching(/^The key was revoked\. /),
+      reason: 'key_revoked',
+    })
+  })
+
   it.each([
     'from=2026-11-31',
     'from=2026-13-01',
