@@ -18,7 +18,7 @@ import type {
   RouteFacts,
 } from '../placement/placement.ts'
 import type { Admission, Ticket } from '../serving/admission.ts'
-import { type RunLedger, type RunPermit, tokensIn } from '../serving/ledger.ts'
+import { chargedTokens, type RunLedger, type RunPermit } from '../serving/ledger.ts'
 import type { Generation, Models, ResolvedModel, Runner, RunResult } from '../serving/serving.ts'
 import type { Run, TaskModel } from '../tasks/task.ts'
 import { type Access, resolveVersion, visibleModel } from './access.ts'
@@ -438,25 +438,10 @@ export class ModelRunner {
   }
 
   readonly run: Run = async (inputs, outputs) => {
-    const { ledger } = this.#context
-    const tokens = ledger === undefined ? 0 : tokensIn(inputs)
-    const reserved = tokens === 0 ? undefined : ledger?.permit?.tokens(tokens, 0)
-    if (reserved !== undefined) await reserved
-    const result = await this.#made(inputs, outputs, tokens)
-    this.#last = result
-    if (result.start === 'cached') ledger?.permit?.refund({ tokens })
-    if (ledger !== undefined) ledger[result.start === 'cached' ? 'cachedTokens' : 'inputTokens'] += tokens
-    return result.outputs
-  }
-
-  /** Tokens that were reserved for a run that failed are free again. */
-  async #made(inputs: Parameters<Run>[0], outputs: Parameters<Run>[1], tokens: number): Promise<RunResult> {
     const { model, runner } = this.#admitted
-    try {
-      return await runner.run(model, inputs, outputs, this.#context)
-    } catch (error) {
-      if (tokens > 0) this.#context.ledger?.permit?.refund({ tokens })
-      throw error
-    }
+    const { ledger } = this.#context
+    const result = await chargedTokens(ledger, inputs, () => runner.run(model, inputs, outputs, this.#context))
+    this.#last = result
+    return result.outputs
   }
 }

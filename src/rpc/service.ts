@@ -14,7 +14,7 @@ import { type AdmittedModel, infer, ModelRunner, readInSlot } from '../inference
 import { assertBatch, bodyOverPlan } from '../inference/metered.ts'
 import { inputsIn } from '../protocols/batch.ts'
 import type { Ticket } from '../serving/admission.ts'
-import { mostBodyBytes, openLedger, type RunLedger } from '../serving/ledger.ts'
+import { chargedTokens, mostBodyBytes, openLedger, type RunLedger } from '../serving/ledger.ts'
 import { createTasks } from '../tasks/index.ts'
 import { type Tasks, taskOf } from '../tasks/task.ts'
 import { failureOf, taskAnswer, tensorsAnswer } from './answer.ts'
@@ -219,7 +219,7 @@ export class RpcService {
     const { manifest } = model
     if (read.kind === 'tensors') {
       const { inputs, outputs } = tensorInputs(read.tensors, options.outputs, manifest, limits)
-      const result = await runner.run(model, inputs, outputs, context)
+      const result = await chargedTokens(context.ledger, inputs, () => runner.run(model, inputs, outputs, context))
       return tensorsAnswer(manifest, result.outputs, limits.rpcAnswerBytes)
     }
     const { body, task } = this.#taskOf(manifest, read, options)

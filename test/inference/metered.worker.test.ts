@@ -203,6 +203,41 @@ describe('what limits go by', () => {
   })
 })
 
+describe('tokens that a caller sends as tensors', () => {
+  const ids = { name: 'input_ids', datatype: 'INT64' as const }
+  const mask = { name: 'attention_mask', datatype: 'INT64' as const }
+  const reading = (tokens: number, compute?: () => never) => {
+    const inputs = [ids, mask].map((input) => ({ ...input, shape: [1, -1] }))
+    const outputs = [{ name: 'y', datatype: 'INT64' as const, shape: [1, -1] }]
+    const reads = testModel('reads', 'public', { model: 'reads', inputs, outputs }, compute && { compute })
+    const limits = meteringOf({ spent, tokens })
+    return { ...limits, ...testApp({ models: [reads], metering: limits.metering }) }
+  }
+  const four = {
+    inputs: [
+      { ...ids, shape: [1, 4], data: [101, 7, 102, 0] },
+      { ...mask, shape: [1, 4], data: [1, 1, 1, 0] },
+    ],
+  }
+
+  it('count as those of a text, without padding, and are refused where too few are left', async () => {
+    const { left, post, serving, usage } = reading(5)
+    expect((await post('/v2/models/reads/infer', four)).status).toBe(200)
+    expect(usage).toMatchObject([{ status: 200, inputTokens: 3 }])
+    expect((await post('/v2/models/reads/infer', four)).status).toBe(429)
+    expect([left.tokens, serving.runs.length]).toEqual([2, 1])
+  })
+
+  it('are free again where the run fails', async () => {
+    const { left, post, usage } = reading(5, () => {
+      throw new VergeError('engine_full', 'There is no room.')
+    })
+    expect((await post('/v2/models/reads/infer', four)).status).toBe(503)
+    expect(usage).toMatchObject([{ inputTokens: 0 }])
+    expect(left.tokens).toBe(5)
+  })
+})
+
 describe('an origin that answers a request', () => {
   /** An application whose model "far" runs at one origin alone. */
   function placed(kind: OriginKind, fetch: Fetch, script: ScriptedMetering = {}) {

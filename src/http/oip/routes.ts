@@ -7,6 +7,7 @@ import { BINARY_EXTENSION, JSON_LENGTH_HEADER, TENSOR_ALIGNMENT } from '../../pr
 import { readInferRequest, readJsonLength } from '../../protocols/oip/read-request.ts'
 import type { ModelReady, ServerMetadata } from '../../protocols/oip/wire.ts'
 import { writeInferAnswer } from '../../protocols/oip/write-answer.ts'
+import { chargedTokens } from '../../serving/ledger.ts'
 import { batchOf } from '../../serving/local.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf, bodyLimit, setPlacementHeaders, withAdmittedModel } from '../inference.ts'
@@ -94,7 +95,7 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
     const { bounds } = context.ledger ?? {}
     if (bounds?.batch !== undefined) assertBatch(bounds, batchOf(model.manifest, inputs))
     const result = await withTimeout(envelope.parameters?.timeout, context, deps.clock, (within) =>
-      runner.run(model, inputs, outputs, within),
+      chargedTokens(within.ledger, inputs, () => runner.run(model, inputs, outputs, within)),
     )
     const { version } = model.manifest
     const answer = writeInferAnswer(envelope, { name: request.name, version }, result.outputs, limits)

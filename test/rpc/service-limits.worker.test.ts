@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest'
+import { VergeError } from '../../src/core/errors.ts'
+import { LIMITS } from '../../src/core/limits.ts'
+import { silentLogger, systemClock } from '../../src/core/runtime.ts'
+import { WorkLane } from '../../src/core/work.ts'
+import { RpcService } from '../../src/rpc/service.ts'
+import { BoundedAdmission } from '../../src/serving/admission.ts'
+import { FakeServing, testModel } from '../fixtures/http.ts'
+import { meteringOf } from '../fixtures/metering.ts'
+
+const clock = systemClock
+
+describe('tensors of tokens that another Worker sends', () => {
+  it('are paid for as a text is', async () => {
+    const serving = new FakeServing([
+      testModel('reads', 'public', {
+        inputs: [{ name: 'input_ids', datatype: 'INT64', shape: [1, -1] }],
+        outputs: [{ name: 'y', datatype: 'INT64', shape: [1, -1] }],
+      }),
+    ])
+    const spent = new VergeError('budget_spent', 'The budget of the day is spent.')
+    const limits = meteringOf({ tokens: 5, spent })
+    const rpc = new RpcService({
+      serving,
+      metering: limits.metering,
+      admission: new BoundedAdmission({ slots: 4, bodyBytes: 10_000, leaseMs: 60_000, clock }),
+      config: { version: '0', corsOrigins: [], deadlineMs: 30_000 },
+      clock,
+      logger: silentLogger,
+      runs: { finished: 0 },
+      limits: LIMITS,
+      lane: new WorkLane({ clock, stepsBetweenPauses: LIMITS.stepsBetweenPauses, leaseMs: LIMITS.turnLeaseMs }),
+      randomId: () => 'r-1',
+      callers: new Set(),
+      ask: async () => new Response(),
+    })
+    const ids = { datatype: 'INT64' as const, data: BigInt64Array.of(101n, 7n, 102n), shape: [1, 3] }
+    const run = () =>
+      rpc.run({ props: undefined, waitUntil: () => {} }, 'reads', { tensors: { input_ids: ids } }, undefined)
+    expect(await run()).toMatchObject({ ok: true })
+    expect(await run()).toMatchObject({ ok: false, error: { code: 'budget_spent' } })
+    expect(limits.usage).toMatchObject([{ inputTokens: 3 }, { inputTokens: 0, status: 429 }])
+    expect(serving.runs).toHaveLength(1)
+  })
+})
