@@ -1,6 +1,7 @@
 import type { Sha256Factory } from '../core/runtime.ts'
 import { forEachPiece } from '../weights/body.ts'
 import type { Store } from '../weights/store.ts'
+import type { AuditLimits } from './read.ts'
 import type { Recorded } from './verify.ts'
 
 /** A record that is not what the log says. */
@@ -22,6 +23,7 @@ export interface CompareOptions {
   /** What the keys of records that the log is about begin with: `alias/`. */
   readonly prefixes: readonly string[]
   readonly sha256: Sha256Factory
+  readonly limits: Pick<AuditLimits, 'auditPage'>
   readonly signal?: AbortSignal | undefined
 }
 
@@ -29,7 +31,7 @@ export interface CompareOptions {
 export async function compareRecords(
   store: Store,
   recorded: ReadonlyMap<string, Recorded>,
-  { prefixes, sha256, signal }: CompareOptions,
+  { prefixes, sha256, limits, signal }: CompareOptions,
 ): Promise<{ readonly records: number; readonly differences: readonly Difference[] }> {
   const keys = new Set<string>()
   for (const prefix of prefixes) {
@@ -42,11 +44,14 @@ export async function compareRecords(
   }
   const records = keys.size
   for (const subject of recorded.keys()) keys.add(subject)
+  const subjects = [...keys].sort()
   const differences: Difference[] = []
-  for (const subject of [...keys].sort()) {
-    const present = await digestOf(store, subject, sha256, signal)
-    const difference = differenceOf(subject, present, recorded.get(subject))
-    if (difference !== undefined) differences.push(difference)
+  for (let at = 0; at < subjects.length; at += limits.auditPage) {
+    const compared = subjects.slice(at, at + limits.auditPage).map(async (subject) => {
+      const present = await digestOf(store, subject, sha256, signal)
+      return differenceOf(subject, present, recorded.get(subject))
+    })
+    for (const difference of await Promise.all(compared)) if (difference !== undefined) differences.push(difference)
   }
   return { records, differences }
 }

@@ -433,7 +433,7 @@ export const LIMITS = {
 
   /** An entry of the audit log: a record before and after its change, of at most `aliasBytes` each, and as much again. */
   auditEntryBytes: 256 * KiB,
-  /** Entries that are read at once. */
+  /** Entries, and records that are compared with them, that are read at once. */
   auditPage: 32,
   /** Entries behind the noted head that are read one by one; beyond that a list of the keys is quicker. */
   auditReadsForward: 32,

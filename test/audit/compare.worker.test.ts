@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { compareRecords } from '../../src/audit/compare.ts'
 import { sha256Factory, sha256Hex } from '../../src/core/sha256.ts'
 import { R2Store } from '../../src/weights/r2.ts'
+import type { Store } from '../../src/weights/store.ts'
 import { text } from '../contract/store.ts'
 import { bindings } from '../fixtures/bindings.ts'
 import { partOfStore } from '../fixtures/part-of-store.ts'
@@ -27,7 +28,18 @@ it('compares each record with the last entry about it', async () => {
     ['alias/never-made', { seq: 6, before: null, after: now }],
     ['key/returned', { seq: 7, before: now, after: null }],
   ])
-  const report = await compareRecords(store, recorded, { prefixes: ['alias/', 'key/'], sha256 })
+  let reading = 0
+  let most = 0
+  const counting: Store = Object.assign(Object.create(store) as Store, {
+    get: async (key: string) => {
+      most = Math.max(most, ++reading)
+      return store.get(key).finally(() => reading--)
+    },
+    list: store.list.bind(store),
+  })
+  const options = { prefixes: ['alias/', 'key/'], sha256, limits: { auditPage: 3 } }
+  const report = await compareRecords(counting, recorded, options)
+  expect(most).toBe(3)
   expect(report).toEqual({
     records: 5,
     differences: [

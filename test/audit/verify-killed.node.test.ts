@@ -162,7 +162,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 async function verified({ truth }: Place) {
   const { faults, recorded } = await verifyChain(truth, { sha256, limits: LIMITS })
   const prefixes = [ALIAS_PREFIX, KEY_RECORD_PREFIX]
-  const { differences } = await compareRecords(truth, recorded, { prefixes, sha256 })
+  const { differences } = await compareRecords(truth, recorded, { prefixes, sha256, limits: LIMITS })
   return { faults, differences }
 }
 

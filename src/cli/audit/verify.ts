@@ -26,7 +26,7 @@ export interface AuditReport {
 export async function verifyAudit(store: Store, expected: Head | undefined, signal: AbortSignal): Promise<AuditReport> {
   const look = async (): Promise<AuditReport> => {
     const chain = await verifyChain(store, { sha256: nodeSha256, limits: LIMITS, expected, signal })
-    const options = { prefixes: PREFIXES, sha256: nodeSha256, signal }
+    const options = { prefixes: PREFIXES, sha256: nodeSha256, limits: LIMITS, signal }
     return { chain, ...(await compareRecords(store, chain.recorded, options)) }
   }
   const first = await look()
