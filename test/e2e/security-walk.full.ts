@@ -50,6 +50,7 @@ describe('the walk-through of docs/security.md', () => {
       'RELEASE_KEYS=',
       'tampered.json --local',
       'put verge-models/alias/digits --file alias.json',
+      'release abacus --public --unsigned',
     ]
     expect(walk.blocks).toHaveLength(texts.length)
     for (const [index, text] of texts.entries()) expect(walk.blocks[index]).toContain(text)
