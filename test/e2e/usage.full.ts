@@ -375,7 +375,7 @@ describe('what was sent', () => {
         await expect.poll(read, { timeout: SNAPSHOT_MS, interval: 5_000 }).toEqual(plain(tallies[name]))
       }
       const { total } = await report(one.text)
-      const read = await usage('--key', one.record.id, '--by', 'day')
+      const read = await usage('--key', one.record.id, '--group', 'day')
       expect(read.total).toMatchObject({
         requests: total.requests,
         inputTokens: total.input_tokens,

@@ -19,7 +19,12 @@ const OPTIONS = {
     help: 'of one caller: operator, anonymous, key:ID, user:..., service:NAME',
   },
   month: { type: 'string', value: 'YYYY-MM', help: 'default: this month, in UTC' },
-  by: { type: 'string', value: 'GROUP', choices: GROUPS, help: 'key, day or model (default: key; model with --key)' },
+  group: {
+    type: 'string',
+    value: 'GROUP',
+    choices: GROUPS,
+    help: 'key, day or model (default: key; model with --key)',
+  },
   ...TARGET_OPTIONS,
   json: { type: 'boolean', help: 'print JSON' },
   ...HELP_OPTION,
@@ -33,8 +38,8 @@ ${helpOf(OPTIONS)}
 
 Examples:
   npx verge usage
-  npx verge usage --key shop --by day
-  npx verge usage --month 2026-11 --by model --env production --json
+  npx verge usage --key shop --group day
+  npx verge usage --month 2026-11 --group model --env production --json
 
 ${TARGET_ENVIRONMENT}`
 
@@ -48,15 +53,20 @@ export const usageCommand = defineCommand({
   async run({ values }) {
     const principalIn = principalOf(values)
     const month = monthFrom(values.month)
-    const by = groupFrom(values.by) ?? (values.key === undefined && values.principal === undefined ? 'key' : 'model')
+    const group =
+      groupFrom(values.group) ?? (values.key === undefined && values.principal === undefined ? 'key' : 'model')
     return withTarget(values, async ({ target, signal }) => {
-      const usage = await readUsage(target.truth, { month, by, principal: await principalIn(target, signal) }, signal)
-      const names = by === 'key' ? await namesOf(target.truth, [...usage.groups.keys()], signal) : new Map()
+      const usage = await readUsage(
+        target.truth,
+        { month, group, principal: await principalIn(target, signal) },
+        signal,
+      )
+      const names = group === 'key' ? await namesOf(target.truth, [...usage.groups.keys()], signal) : new Map()
       if (usage.faults.length > 0) process.exitCode = 1
-      if (values.json) return JSON.stringify(usageJson(usage, { month, by, names }), null, 2)
+      if (values.json) return JSON.stringify(usageJson(usage, { month, group, names }), null, 2)
       const faults = usage.faults.map((fault) => `not counted: ${printable(fault)}`)
       if (usage.written === undefined) return [`No usage of ${month} is in ${target.label}.`, ...faults].join('\n')
-      return [usageTable(usage, { by, names }), '', ageOf(usage, Date.now()), ...faults].join('\n')
+      return [usageTable(usage, { group, names }), '', ageOf(usage, Date.now()), ...faults].join('\n')
     })
   },
 })
@@ -87,6 +97,6 @@ function monthFrom(value: string | undefined): string {
 /** @throws UsageError */
 function groupFrom(value: string | undefined): Group | undefined {
   const group = GROUPS.find((each) => each === value)
-  if (group === undefined && value !== undefined) throw new UsageError(`--by must be one of ${GROUPS.join(', ')}.`)
+  if (group === undefined && value !== undefined) throw new UsageError(`--group must be one of ${GROUPS.join(', ')}.`)
   return group
 }

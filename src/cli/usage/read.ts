@@ -12,7 +12,7 @@ export type Group = (typeof GROUPS)[number]
 export interface UsageRequest {
   /** `2026-11` */
   readonly month: string
-  readonly by: Group
+  readonly group: Group
   /** Left out: of all. */
   readonly principal?: string | undefined
 }
@@ -50,7 +50,7 @@ export async function readUsage(truth: Store, request: UsageRequest, signal: Abo
         faults.push(`"${key}" is not a snapshot that this version of Verge can read.`)
         return
       }
-      for (const [name, counts] of grouped(snapshot, request.by))
+      for (const [name, counts] of grouped(snapshot, request.group))
         groups.set(name, addCounts(groups.get(name) ?? NO_COUNTS, counts))
       lastUsedAt.set(snapshot.principal, snapshot.lastUsedAt)
       times.push(snapshot.at)
@@ -79,8 +79,8 @@ async function snapshotAt(truth: Store, key: string, signal: AbortSignal): Promi
   return bytes ? readSnapshot(bytes) : undefined
 }
 
-function grouped({ days, principal }: UsageSnapshot, by: Group): UsageByModel {
-  if (by === 'day') return new Map([...days].map(([day, models]) => [day, totalOf(models)]))
+function grouped({ days, principal }: UsageSnapshot, group: Group): UsageByModel {
+  if (group === 'day') return new Map([...days].map(([day, models]) => [day, totalOf(models)]))
   const models = ofAllDays(days, LIMITS.usageModels)
-  return by === 'model' ? models : new Map([[principal, totalOf(models)]])
+  return group === 'model' ? models : new Map([[principal, totalOf(models)]])
 }

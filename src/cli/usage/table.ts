@@ -20,25 +20,25 @@ const COLUMNS = [
 
 /** How usage was grouped. */
 export interface Grouping {
-  readonly by: Group
+  readonly group: Group
   /** Names of keys, by principal. */
   readonly names: ReadonlyMap<string, string>
 }
 
 /** A month's usage for a person, with its sum. */
-export function usageTable({ groups, lastUsedAt, total }: ReadUsage, { by, names }: Grouping): string {
-  const byCaller = (...cells: string[]): string[] => (by === 'key' ? cells : [])
+export function usageTable({ groups, lastUsedAt, total }: ReadUsage, { group, names }: Grouping): string {
+  const byCaller = (...cells: string[]): string[] => (group === 'key' ? cells : [])
   const last = (name: string): string => {
     const at = lastUsedAt.get(name)
     return at === undefined ? '' : minuteOf(at)
   }
   const rows = [...groups].map(([name, counts]) => [
-    nameOf(name, by),
+    nameOf(name, group),
     ...byCaller(names.get(name) ?? ''),
     ...cells(counts),
     ...byCaller(last(name)),
   ])
-  const head = [HEADS[by], ...byCaller('name'), ...COLUMNS, ...byCaller('last used (UTC)')]
+  const head = [HEADS[group], ...byCaller('name'), ...COLUMNS, ...byCaller('last used (UTC)')]
   return table([head, ...rows, ['total', ...byCaller(''), ...cells(total), ...byCaller('')]])
 }
 
@@ -62,10 +62,10 @@ export function usageJson(usage: ReadUsage, { names, ...asked }: Grouping & { re
     ...asked,
     written: { oldest: time(written?.oldest), newest: time(written?.newest) },
     data: [...groups].map(([name, counts]) => ({
-      [asked.by]: asked.by === 'model' && name === NO_MODEL ? null : name,
-      ...(asked.by === 'key' && names.has(name) && { name: names.get(name) }),
+      [asked.group]: asked.group === 'model' && name === NO_MODEL ? null : name,
+      ...(asked.group === 'key' && names.has(name) && { name: names.get(name) }),
       ...fields(counts),
-      ...(asked.by === 'key' && { lastUsedAt: time(lastUsedAt.get(name)) }),
+      ...(asked.group === 'key' && { lastUsedAt: time(lastUsedAt.get(name)) }),
     })),
     total: fields(total),
     faults,
@@ -76,8 +76,8 @@ function fields({ cpuMicroseconds, milliUnits, nanoUsd, ...counts }: Counts): ob
   return { ...counts, units: milliUnits / 1000, cpuMs: cpuMicroseconds / 1000, usd: usdFromNano(nanoUsd) }
 }
 
-function nameOf(name: string, by: Group): string {
-  return by === 'model' && name === NO_MODEL ? '(refused before)' : name
+function nameOf(name: string, group: Group): string {
+  return group === 'model' && name === NO_MODEL ? '(refused before)' : name
 }
 
 const COUNT = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })

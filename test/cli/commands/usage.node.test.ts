@@ -72,7 +72,7 @@ describe('usage', () => {
       expect.stringMatching(/^key:0k3m9qv7x2ab +3 /),
       expect.stringMatching(/^total +6 /),
     ])
-    expect((await run('--principal', 'anonymous', '--by', 'key')).split('\n')[1]).toMatch(/^anonymous +3 /)
+    expect((await run('--principal', 'anonymous', '--group', 'key')).split('\n')[1]).toMatch(/^anonymous +3 /)
   })
 
   it('of a key is found by its name, its id or its whole text, which is not repeated, and is shown with the name', async () => {
@@ -85,7 +85,7 @@ describe('usage', () => {
     for (const key of ['shop', id, `key:${id}`, text]) {
       expect((await run('--key', key)).split('\n')[1], key).toMatch(/^a@1 +3 /)
     }
-    expect((await run('--key', id, '--by', 'day')).split('\n')[1]).toMatch(/^\d{4}-\d{2}-\d{2} +3 /)
+    expect((await run('--key', id, '--group', 'day')).split('\n')[1]).toMatch(/^\d{4}-\d{2}-\d{2} +3 /)
     await expect(run('--key', 'shoq')).rejects.toThrow('There is no key "shoq". Did you mean "shop"?')
     await expect(run('--key', `${text}x`)).rejects.toThrow(/^This is not a whole key: /)
   })
@@ -97,14 +97,14 @@ describe('usage', () => {
 
   it('of another month is read with --month, for programs with --json', async () => {
     await fill(['key:one'], '2026-02-03')
-    const { data, total } = JSON.parse(await run('--month', '2026-02', '--by', 'day', '--json'))
+    const { data, total } = JSON.parse(await run('--month', '2026-02', '--group', 'day', '--json'))
     expect(data).toMatchObject([{ day: '2026-02-03', requests: 3 }])
     expect(total.requests).toBe(3)
   })
 
   it('says what is wrong with its options', async () => {
     await expect(run('--month', '2026-13')).rejects.toThrow('"2026-13" is not a month. Write it as 2026-11.')
-    await expect(run('--by', 'hour')).rejects.toThrow('--by must be one of key, day, model.')
+    await expect(run('--group', 'hour')).rejects.toThrow('--group must be one of key, day, model.')
     await expect(run('--key', 'a', '--principal', 'b')).rejects.toThrow('Use either --key or --principal.')
     await expect(run('--principal', 'a b')).rejects.toThrow('"a b" is not the name of a caller.')
   })

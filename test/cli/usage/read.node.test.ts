@@ -44,8 +44,8 @@ async function filled(): Promise<MemoryStore> {
   return store
 }
 
-const read = async (by: Group, principal?: string) =>
-  readUsage(await filled(), { month: '2026-11', by, principal }, signal)
+const read = async (group: Group, principal?: string) =>
+  readUsage(await filled(), { month: '2026-11', group, principal }, signal)
 const requests = ({ groups }: Awaited<ReturnType<typeof readUsage>>) =>
   Object.fromEntries([...groups].map(([name, { requests }]) => [name, requests]))
 
@@ -71,7 +71,7 @@ describe('usage of a month', () => {
   it('knows how old it is, and says what could not be read', async () => {
     const store = await filled()
     await store.put(snapshotKey('key:three', '2026-11'), new TextEncoder().encode('{'))
-    const usage = await readUsage(store, { month: '2026-11', by: 'key' }, signal)
+    const usage = await readUsage(store, { month: '2026-11', group: 'key' }, signal)
     expect(usage.written).toEqual({ oldest: NOW - 60_000, newest: NOW - 5_000 })
     expect(usage.faults).toEqual([
       '"usage/key:three/2026-11.json" is not a snapshot that this version of Verge can read.',
@@ -80,7 +80,7 @@ describe('usage of a month', () => {
   })
 
   it('is nothing where there are no snapshots', async () => {
-    const usage = await readUsage(await filled(), { month: '2025-11', by: 'key' }, signal)
+    const usage = await readUsage(await filled(), { month: '2025-11', group: 'key' }, signal)
     expect(usage).toMatchObject({ written: undefined, faults: [] })
     expect(usage.groups.size).toBe(0)
   })

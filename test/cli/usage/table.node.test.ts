@@ -25,7 +25,7 @@ const usage = (name: string, more: Partial<ReadUsage> = {}): ReadUsage => ({
 
 describe('usage as a table', () => {
   it('has its units, the sum, and when each caller called last', () => {
-    expect(usageTable(usage('key:one'), { by: 'key', names: NAMES })).toBe(
+    expect(usageTable(usage('key:one'), { group: 'key', names: NAMES })).toBe(
       [
         'principal  name  requests  errors  cached  tokens in  tokens out     units  CPU s  origin s       USD   last used (UTC)',
         'key:one    shop     1,234       3       0     56,789           0  11,130.5  1.500       2.5  0.001061  2026-11-30 12:00',
@@ -35,7 +35,9 @@ describe('usage as a table', () => {
   })
 
   it('names what was refused before its model was known', () => {
-    expect(usageTable(usage(''), { by: 'model', names: NAMES }).split('\n')[1]).toMatch(/^\(refused before\) +1,234 /)
+    expect(usageTable(usage(''), { group: 'model', names: NAMES }).split('\n')[1]).toMatch(
+      /^\(refused before\) +1,234 /,
+    )
   })
 
   it('says how old its snapshots are', () => {
@@ -60,15 +62,15 @@ describe('usage as JSON', () => {
       cpuMs: 1_500,
       usd: 0.0010613,
     }
-    expect(usageJson(usage('key:one'), { month: '2026-11', by: 'key', names: NAMES })).toEqual({
+    expect(usageJson(usage('key:one'), { month: '2026-11', group: 'key', names: NAMES })).toEqual({
       month: '2026-11',
-      by: 'key',
+      group: 'key',
       written: { oldest: '2026-11-30T11:59:00.000Z', newest: '2026-11-30T11:59:55.000Z' },
       data: [{ key: 'key:one', name: 'shop', ...figures, lastUsedAt: '2026-11-30T12:00:00.000Z' }],
       total: figures,
       faults: [],
     })
-    expect(usageJson(usage(''), { month: '2026-11', by: 'model', names: NAMES })).toMatchObject({
+    expect(usageJson(usage(''), { month: '2026-11', group: 'model', names: NAMES })).toMatchObject({
       data: [{ model: null }],
     })
   })
