@@ -10,7 +10,7 @@ export function refusal({ name, kind, period, quota, seconds, resetMs }: Line, n
   if (period === 'rate') {
     return new VergeError(
       'rate_limited',
-      `The rate of ${quota} requests in ${seconds} s is used up. Try again in ${retryAfter} s.`,
+      `The rate of ${quota} requests in ${lasting(seconds)} is used up. Try again in ${lasting(retryAfter)}.`,
       { retryAfter, details: { limit: 'rate', requests: quota, seconds } },
     )
   }
@@ -53,4 +53,18 @@ export function tooManyAtOnce(most: number): VergeError {
     `${most} requests of this caller, or of the model, are processed already. Try again when one of them is done.`,
     { retryAfter: 1, details: { limit: 'concurrency', requests: most } },
   )
+}
+
+const UNITS = [
+  { seconds: 86_400, one: 'day' },
+  { seconds: 3_600, one: 'hour' },
+  { seconds: 60, one: 'minute' },
+] as const
+
+/** A time for people: in the largest unit that it is a whole number of, else in seconds or, where it is long, rounded up. */
+function lasting(seconds: number): string {
+  const unit = UNITS.find((each) => seconds % each.seconds === 0 || seconds >= 2 * each.seconds)
+  if (unit === undefined) return `${seconds} s`
+  const count = Math.ceil(seconds / unit.seconds)
+  return `${count} ${unit.one}${count === 1 ? '' : 's'}`
 }
