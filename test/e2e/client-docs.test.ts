@@ -71,6 +71,9 @@ describe('the commands of README.md', () => {
   })
 })
 
+/** Where the example of tokens has its page ask. */
+const TOKENS = "'/verge-token'"
+
 describe('the examples of JavaScript', () => {
   it('in README.md are five lines each, and print what stands beside them', async () => {
     const [withFetch = '', withClient = '', ...more] = blocksOf('README.md')
@@ -86,8 +89,9 @@ describe('the examples of JavaScript', () => {
   })
 
   it('in docs/client.md print what stands beside them, one after the other', async () => {
-    const blocks = blocksOf('docs/client.md')
-    expect(blocks).toHaveLength(4)
+    const all = blocksOf('docs/client.md')
+    expect(all).toHaveLength(5)
+    const blocks = all.filter((code) => !code.includes(TOKENS))
     // What a page has: a file that somebody has chosen.
     const page = `
       import { openAsBlob } from 'node:fs'
@@ -105,5 +109,23 @@ describe('the examples of JavaScript', () => {
     expect(answer).toContain('Float32Array(10)')
     expect(has(output, answer), output).toBe(true)
     expect(output.trim().split('\n').at(-1)).toBe('7')
+  })
+
+  it('in docs/client.md ask the backend for a token, and once more after a 401', async () => {
+    const example = blocksOf('docs/client.md').find((code) => code.includes(TOKENS)) ?? ''
+    // The backend of a page, and a token of it that no key has signed.
+    const backend = `
+      import { createClient } from '${DOCUMENTED}/client.js'
+      const real = globalThis.fetch
+      let asked = 0
+      globalThis.fetch = (address, init) => {
+        if (address !== ${TOKENS}) return real(address, init)
+        asked++
+        return Promise.resolve(Response.json({ token: 'verge_bt_a.b.c' }))
+      }`
+    const output = await printed(
+      [backend, example, `console.log(await verge.models().catch(({ code }) => code), asked)`].join('\n'),
+    )
+    expect(output.trim()).toBe('unauthorized 2')
   })
 })
