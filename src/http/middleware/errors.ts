@@ -1,4 +1,5 @@
 import type { Context, ErrorHandler } from 'hono'
+import { type Caller, callerInLog } from '../../access/authorize.ts'
 import { TIME_HEADER } from '../../access/signature.ts'
 import { errorFields, isVergeError, VergeError } from '../../core/errors.ts'
 import type { Logger } from '../../core/runtime.ts'
@@ -67,6 +68,7 @@ function described(reason: unknown): string {
 }
 
 function log(logger: Logger, c: Context<AppEnv>, error: VergeError, status: number): void {
+  const caller = c.get('caller') as Caller | undefined
   const fields = {
     requestId: c.get('requestId'),
     method: c.req.method,
@@ -74,6 +76,8 @@ function log(logger: Logger, c: Context<AppEnv>, error: VergeError, status: numb
     status,
     code: error.code,
     message: error.message,
+    // Unknown where the request was refused before.
+    caller: caller && callerInLog(caller),
   }
   // What the caller is told in our words, the engine said in its own.
   const engine = error.code === 'run_rejected' && error.cause instanceof Error ? { engine: error.cause.message } : {}
