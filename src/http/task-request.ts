@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { paceOf, readBody } from '../core/body.ts'
 import { VergeError } from '../core/errors.ts'
-import { type AdmittedModel, ModelRunner } from '../inference/infer.ts'
+import { type AdmittedModel, ModelRunner } from '../inference/model-runner.ts'
 import type { Ticket } from '../serving/admission.ts'
 import { assertAccepted, taskBody, withQuery } from '../tasks/request-body.ts'
 import { type BoundTask, RawAnswer, type TaskBody, type Tasks, taskOf } from '../tasks/task.ts'

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Manifest } from '../catalog/manifest.ts'
-import { ModelRunner } from '../inference/infer.ts'
+import { ModelRunner } from '../inference/model-runner.ts'
 import type { ForwardRoute } from '../placement/placement.ts'
 import type { Embedder } from '../tasks/embedding.ts'
 import { TextReader } from '../tasks/reading.ts'

@@ -1,7 +1,7 @@
 import { type Caller, callerName } from '../access/authorize.ts'
 import type { Manifest } from '../catalog/manifest.ts'
 import { type ErrorCode, VergeError } from '../core/errors.ts'
-import type { Forwarding } from '../inference/infer.ts'
+import type { Forwarding } from '../inference/forwarding.ts'
 import type { ForwardedAnswer, ForwardedRequest } from '../placement/placement.ts'
 import { failureFields } from '../protocols/failure-fields.ts'
 import { STATUS } from '../protocols/status.ts'

@@ -1,7 +1,7 @@
 import { VergeError } from '../core/errors.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { CallContext } from '../inference/call.ts'
-import type { AdmittedModel } from '../inference/infer.ts'
+import type { AdmittedModel } from '../inference/model-runner.ts'
 import { type Allowance, fullAllowance, mostBytes, spend } from './allowance.ts'
 import { areFloats, fileLike } from './formats.ts'
 import type { StreamMessage } from './messages.ts'

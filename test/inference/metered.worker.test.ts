@@ -306,11 +306,11 @@ describe('an origin that answers a request', () => {
     const heard: (string | null)[] = []
     const fetch: Fetch = async ({ headers }) => {
       heard.push(headers.get('verge-bounds'))
-      return Response.json({ outputs: [] })
+      return Response.json({ choices: [] })
     }
-    const plan: Plan = { batch: 3, maxTokens: 9 }
-    await placed('verge', fetch, { plan }).post('/v2/models/far/infer', TENSORS)
-    await placed('verge', fetch).post('/v2/models/far/infer', TENSORS, { 'verge-bounds': 'batch=99' })
+    const chat = { model: 'writes', messages: [{ role: 'user', content: 'Hi' }] }
+    await placed('verge', fetch, { plan: { batch: 3, maxTokens: 9 } }).post(CHAT, chat)
+    await placed('verge', fetch).post(CHAT, chat, { 'verge-bounds': 'batch=99' })
     expect(heard).toEqual(['batch=3, max-tokens=9', null])
   })
 

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { shownTo } from '../../inference/access.ts'
-import type { Slot } from '../../inference/infer.ts'
+import type { Slot } from '../../inference/slot.ts'
 import { usageComment } from '../../placement/origin-usage.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { isPassedOn } from '../middleware/call.ts'

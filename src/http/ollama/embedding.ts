@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import { refuseManyItems, validate } from '../../core/validation.ts'
-import { type AdmittedModel, ModelRunner } from '../../inference/infer.ts'
+import { type AdmittedModel, ModelRunner } from '../../inference/model-runner.ts'
 import {
   type OllamaEmbedAnswer,
   type OllamaEmbedRequest,

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { ModelRunner } from '../../inference/infer.ts'
+import { ModelRunner } from '../../inference/model-runner.ts'
 import { answerEmbeddings } from '../../tasks/openai-embeddings.ts'
 import { TextReader } from '../../tasks/reading.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'

@@ -14,10 +14,11 @@ const BUDGETS: Readonly<Record<string, number>> = {
   // Of it one that finds the drawing in a picture of a sign, and in each of them one that looks for a credential, and the ledger,
   // which counts what runs take and has them paid for; two begin and end a request that is limited and counted,
   // and two say that this one has no limits. One keeps secrets out of the log, by the form that they have.
-  'POST /run/digits, a PNG': 57,
-  'POST /v2/models/digits/infer, binary tensors': 45,
+  // The order of an inference, the slot, what is passed on to origins, what runs a model, and what has tokens paid for change for reasons of their own.
+  'POST /run/digits, a PNG': 61,
+  'POST /v2/models/digits/infer, binary tensors': 48,
   // Of it two that all protocols of texts share, and one that reads what the origin took.
-  'POST /v1/chat/completions, streamed by an origin': 44,
+  'POST /v1/chat/completions, streamed by an origin': 46,
 }
 
 /** Handlers that inference calls back, and a task that has its model run. */
