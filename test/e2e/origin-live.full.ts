@@ -157,7 +157,7 @@ describe('with an origin', () => {
         ],
       },
     })
-    expect((await fetch(path)).status).toBe(403)
+    expect((await fetch(path)).status).toBe(401)
   })
 
   it('@huggingface/inference hears the same from both places', async () => {
