@@ -49,7 +49,7 @@ describeInChromium(
   'the browser client on WebGPU',
   (browser) => {
     it('answers what the Worker answers, as closely as floats do', async () => {
-      const page = await browser.open(`${docs.worker.url}/v1/models`, { expected: [/favicon/] })
+      const page = await browser.open(`${docs.worker.url}/v1/models`, { withoutCsp: true, expected: [/favicon/] })
       const expected = (await docs.post('/run/reviews', JSON.stringify({ inputs: TEXT }))) as Asked['answer']
       const { answer, seen } = await classify(page, 'browser')
       expect(seen).toEqual([expect.objectContaining({ place: 'browser', engine: 'webgpu' })])
@@ -64,7 +64,7 @@ describeInChromium(
 
 describeInChromium('the browser client where there is no WebGPU', (browser) => {
   it('says so', async () => {
-    const page = await browser.open(`${docs.worker.url}/v1/models`, { expected: [/favicon/] })
+    const page = await browser.open(`${docs.worker.url}/v1/models`, { withoutCsp: true, expected: [/favicon/] })
     expect(await classify(page, 'browser')).toMatchObject({ code: 'engine_unsupported', seen: [] })
   })
 })
