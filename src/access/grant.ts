@@ -60,3 +60,6 @@ export function grantFor(grant: Grant, model: string): Grant {
 export function namesModel({ models }: Grant, name: string): boolean {
   return models.some((each) => (each.endsWith('*') ? name.startsWith(each.slice(0, -1)) : each === name))
 }
+
+/** What a key may do that may do nothing. */
+export const NO_RIGHTS: Grant = { models: [], actions: [], places: [] }

@@ -1,4 +1,5 @@
 import type { LedgerObject } from '../metering/ledger/durable.ts'
+import type { ReleaseGuardObject } from '../releases/guard.ts'
 
 /** What is bound to a Worker. `config/variables.ts` checks that what is needed is there. */
 export interface Env {
@@ -11,7 +12,7 @@ export interface Env {
   /** What callers have used. Optional: without it budgets are refused, and each isolate counts rates by itself. */
   readonly LEDGER?: DurableObjectNamespace<LedgerObject>
   /** Where the generations of signed releases are kept. Optional: without it each isolate knows only what it has read. */
-  readonly RELEASES?: DurableObjectNamespace
+  readonly RELEASES?: DurableObjectNamespace<ReleaseGuardObject>
   /** Limits of the platform, in front of that: for addresses, and for keys. Optional. */
   readonly ADDRESS_RATE?: RateLimit
   readonly KEY_RATE?: RateLimit

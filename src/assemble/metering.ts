@@ -1,5 +1,6 @@
 import type { KeyReader } from '../access/keys/reader.ts'
 import type { Config } from '../config/config.ts'
+import type { LeaseRequest, LedgerClient } from '../metering/ledger/lease.ts'
 import { limiting } from '../metering/limiting.ts'
 import type { Metering } from '../metering/metering.ts'
 import { LedgerUsage } from '../metering/usage/ledger-usage.ts'
@@ -23,14 +24,18 @@ export function metersOf(
   floods: FloodGuards,
   shared: Shared,
 ): Meters {
-  const usage = usageOf(env, truth, shared)
-  const limited = limitedMetering(env, config, keys, usage, floods, shared)
+  const { LEDGER } = env
+  const ledgerOf = LEDGER && ((principal: string) => LEDGER.get(LEDGER.idFromName(principal)))
+  // Without ledgers nothing is counted.
+  const usage = ledgerOf && new LedgerUsage({ ...shared, store: truth, ledgerOf })
+  const ledger = ledgerOf && { lease: (name: string, request: LeaseRequest) => ledgerOf(name).lease(name, request) }
+  const limited = limitedMetering(ledger, config, keys, usage, floods, shared)
   return { metering: usage?.counting(limited) ?? limited, usage }
 }
 
 /** What callers may use, leased from their ledgers. A key that was revoked is read again. */
 function limitedMetering(
-  { LEDGER }: Env,
+  ledger: LedgerClient | undefined,
   config: Config,
   keys: KeyReader,
   usage: LedgerUsage | undefined,
@@ -45,19 +50,7 @@ function limitedMetering(
     modelLimits,
     whenUnavailable,
     usage: usage?.carrier,
-    ledger: LEDGER && {
-      lease: (principal, request) => LEDGER.get(LEDGER.idFromName(principal)).lease(principal, request),
-    },
+    ledger,
     onRevoked: (principal) => keys.forget(principal.replace(/^key:/, '')),
-  })
-}
-
-/** What callers use, counted in their ledgers; undefined where there are none. */
-function usageOf({ LEDGER }: Env, store: Store, shared: Shared): LedgerUsage | undefined {
-  if (LEDGER === undefined) return undefined
-  return new LedgerUsage({
-    ...shared,
-    store,
-    ledgerOf: (principal) => LEDGER.get(LEDGER.idFromName(principal)),
   })
 }

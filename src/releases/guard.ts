@@ -9,22 +9,16 @@ import { toHex } from '../core/bytes.ts'
 /** An object that was started with other keys does not judge what it cannot verify. */
 type GuardVerdict = GenerationVerdict | { readonly fault: SignatureFault }
 
-/** What a Worker asks of a model's object. */
-interface GuardStub {
-  keep(bytes: Uint8Array): Promise<GuardVerdict>
-}
-
 /** The generations that all isolates of a deployment have seen, with one Durable Object for each model. */
 export class DurableReleases implements ReleaseMemory {
-  readonly #namespace: DurableObjectNamespace
+  readonly #namespace: DurableObjectNamespace<ReleaseGuardObject>
 
-  constructor(namespace: DurableObjectNamespace) {
+  constructor(namespace: DurableObjectNamespace<ReleaseGuardObject>) {
     this.#namespace = namespace
   }
 
   async keep(model: string, bytes: Uint8Array): Promise<GenerationVerdict> {
-    const stub = this.#namespace.get(this.#namespace.idFromName(model)) as unknown as GuardStub
-    const verdict = await stub.keep(bytes)
+    const verdict = await this.#namespace.get(this.#namespace.idFromName(model)).keep(bytes)
     if ('fault' in verdict) throw new Error(`the object does not accept the signature: ${verdict.fault}`)
     const { accepted, generation } = verdict
     return { accepted, generation }

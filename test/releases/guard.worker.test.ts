@@ -7,7 +7,7 @@ import type { ReleaseKey } from '../../src/catalog/signing/public-keys.ts'
 import { DurableReleases, ReleaseGuardObject } from '../../src/releases/guard.ts'
 import { testSigner } from '../fixtures/release-keys.ts'
 
-const { RELEASES } = env as unknown as { readonly RELEASES: DurableObjectNamespace }
+const { RELEASES } = env as unknown as { readonly RELEASES: DurableObjectNamespace<ReleaseGuardObject> }
 const [signer, second] = [await testSigner(), await testSigner()]
 
 let names = 0

@@ -6,6 +6,7 @@ import { isVergeError, VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { type Clock, type Logger, type Sha256Factory, silentLogger } from '../../core/runtime.ts'
 import type { Store } from '../../weights/store.ts'
+import { NO_RIGHTS } from '../grant.ts'
 import { makeKey, type RandomBytes } from './form.ts'
 import {
   hashedSecret,
@@ -163,7 +164,7 @@ export class KeyWriter {
       name: 'unreadable',
       createdAt: now,
       secrets: [await this.#secretOf(secret, now)],
-      grant: { models: [], actions: [], places: [] },
+      grant: NO_RIGHTS,
       ...revoked,
       // higher than any that was counted, so that readers take it for newer than what they have
       generation: now,

@@ -1,3 +1,4 @@
+import { fromBase64url } from '../../core/base64url.ts'
 import { decodeUtf8 } from '../../core/json.ts'
 import { repeatsName } from '../../core/json-names.ts'
 
@@ -77,10 +78,5 @@ function objectIn(part: string): Readonly<Record<string, unknown>> | 'malformed'
 
 /** @param part whose characters were checked; what is no base64url for another reason gives no bytes */
 function bytesOf(part: string): Uint8Array {
-  try {
-    const text = atob(part.replaceAll('-', '+').replaceAll('_', '/'))
-    return Uint8Array.from(text, (char) => char.charCodeAt(0))
-  } catch {
-    return new Uint8Array(0)
-  }
+  return fromBase64url(part) ?? new Uint8Array(0)
 }

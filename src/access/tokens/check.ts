@@ -32,11 +32,15 @@ const headerSchema = z.strictObject({
   kid: z.string().regex(KEY_ID).or(z.literal(WORKER_KID)),
 })
 
+/** Public keys as they are used, of records that are in memory. */
+type ImportedKeys = WeakMap<KeyRecord, readonly CryptoKey[]>
+
 /**
  * Verifies browser tokens: the signature, by the Worker's own key or by a public key of the key that it names; that this key
  * is still valid; the time; and the page. @throws unauthorized, forbidden, store_unavailable
  */
 export function tokenCheck(options: TokenCheckOptions): CredentialCheck {
+  const importedKeys: ImportedKeys = new WeakMap()
   return async (token, { address, origin }, { signal }) => {
     const kid = kidOf(token)
     const { clock, limits } = options
@@ -52,7 +56,7 @@ export function tokenCheck(options: TokenCheckOptions): CredentialCheck {
     // Nothing proves yet that this key has anything to do with the token.
     if (options.keys.remembered(kid) === undefined) await options.attempts.beforeLookUp(address)
     const record = await parentOf(kid, options, signal)
-    const claims = claimsOf(await payloadBy(record, token))
+    const claims = claimsOf(await payloadBy(record, token, importedKeys))
     if (claims.sub !== record.id) throw refused('malformed', 'It names another key than the one that signed it.')
     assertTime(claims, clock.now(), limits)
     return callerOf(claims, record, origin)
@@ -83,12 +87,9 @@ async function ownPayload(token: string, key: Uint8Array | undefined): Promise<U
   }
 }
 
-/** Public keys as they are used, of records that are in memory. */
-const importedKeys = new WeakMap<KeyRecord, readonly CryptoKey[]>()
-
-async function payloadBy(record: KeyRecord, token: string): Promise<Uint8Array> {
-  const keys = importedKeys.get(record) ?? (await imported(record))
-  importedKeys.set(record, keys)
+async function payloadBy(record: KeyRecord, token: string, known: ImportedKeys): Promise<Uint8Array> {
+  const keys = known.get(record) ?? (await imported(record))
+  known.set(record, keys)
   for (const key of keys) {
     const verified = await compactVerify(token, key, { algorithms: ['EdDSA'] }).catch(() => undefined)
     if (verified !== undefined) return verified.payload

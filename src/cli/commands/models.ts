@@ -13,7 +13,7 @@ import { modelNamed } from '../target/names.ts'
 import { withTarget } from '../target/session.ts'
 import type { Target } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { binarySize, counted, printable, table } from '../terminal/format.ts'
+import { binarySize, counted, minuteOf, printable, table } from '../terminal/format.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 
 const OPTIONS = {
@@ -128,8 +128,7 @@ function describeModel({ alias, versions, signature }: SignedRecord): string {
   for (const { version, digest, share, manifest, fault } of versions) {
     const shown = share > 0 ? `, live (${percent(share)})` : ''
     const at = alias.created?.[version]
-    const pushed =
-      at === undefined ? '' : `, pushed ${new Date(at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+    const pushed = at === undefined ? '' : `, pushed ${minuteOf(at * 1000)} UTC`
     lines.push('', `version ${version}${shown}${pushed}`, `  manifest  sha256 ${digest}`)
     if (manifest === null) {
       lines.push(`  ${printable(fault ?? 'cannot be read')}`)

@@ -4,9 +4,8 @@ import type { ReleaseKey } from '../../catalog/signing/public-keys.ts'
 import { isVergeError } from '../../core/errors.ts'
 import type { Store } from '../../weights/store.ts'
 import { allKeys } from '../push/references.ts'
-import { day } from '../signing/sign.ts'
 import { describeState, signatureState } from '../signing/state.ts'
-import { counted } from '../terminal/format.ts'
+import { counted, minuteOf } from '../terminal/format.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
 
 const AREA = 'releases'
@@ -61,7 +60,7 @@ async function checkRelease(
     }
     const end = signature?.expires
     if (end === undefined || end * 1000 - now > SOON_MS) return []
-    const finding = `${model} is served until ${day(end)}: then its signature ends`
+    const finding = `${model} is served until ${minuteOf(end * 1000)} UTC: then its signature ends`
     return [warn(AREA, finding, 'Sign it again: npx verge keys sign --all --expires 90d')]
   } catch (error) {
     if (!isVergeError(error, 'alias_invalid')) throw error

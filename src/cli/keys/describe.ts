@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { GRANTED_PLACES, type Grant, grantSchema } from '../../access/grant.ts'
 import type { KeyRecord } from '../../access/keys/record.ts'
 import { keyFault } from '../../access/keys/state.ts'
-import { binarySize, printable } from '../terminal/format.ts'
+import { binarySize, minuteOf, printable } from '../terminal/format.ts'
 
 /** What is known of a key beside its record. */
 export interface KeyFacts {
@@ -14,8 +14,8 @@ export interface KeyFacts {
 
 /** A day and a time in UTC; only the day at midnight. @param at in seconds since 1970 */
 export function timeText(at: number): string {
-  const text = new Date(at * 1000).toISOString()
-  return at % 86_400 === 0 ? text.slice(0, 10) : `${text.slice(0, 16).replace('T', ' ')} UTC`
+  const text = minuteOf(at * 1000)
+  return at % 86_400 === 0 ? text.slice(0, 'yyyy-mm-dd'.length) : `${text} UTC`
 }
 
 export type KeyState = 'valid' | 'expired' | 'revoked' | 'no secret'

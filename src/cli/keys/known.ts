@@ -1,13 +1,11 @@
-import { join, resolve } from 'node:path'
 import type { Grant } from '../../access/grant.ts'
 import { ALIAS_PREFIX } from '../../catalog/keys.ts'
 import { readEnvironment } from '../../cloudflare/wrangler-config.ts'
 import { parseConfig } from '../../config/config.ts'
 import type { Store } from '../../weights/store.ts'
-import { ROOT } from '../files/project.ts'
 import { localValues } from '../local/configuration.ts'
 import { allKeys } from '../push/references.ts'
-import type { TargetArguments } from '../target/arguments.ts'
+import { configPathOf, type TargetArguments } from '../target/arguments.ts'
 import { closest } from '../terminal/closest.ts'
 import { UsageError } from '../terminal/command-line.ts'
 
@@ -53,7 +51,7 @@ export async function assertPlanExists(values: TargetArguments, grant: Grant, ol
 
 /** Names in PLANS, as the Worker would read it. @throws UsageError where the configuration is not valid */
 async function plansOf({ env, config }: TargetArguments): Promise<string[]> {
-  const configPath = config === undefined ? join(ROOT, 'wrangler.toml') : resolve(config)
+  const configPath = configPathOf(config)
   const { PLANS } = env === undefined ? await localValues(configPath) : (await readEnvironment(configPath, env)).vars
   try {
     const { plans } = await parseConfig(PLANS === undefined ? {} : { PLANS })

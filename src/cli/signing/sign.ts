@@ -4,6 +4,7 @@ import type { SignRequest } from '../../catalog/signing/release-signing.ts'
 import { isVergeError, type VergeError } from '../../core/errors.ts'
 import { describeLive } from '../push/push.ts'
 import type { Target } from '../target/target.ts'
+import { minuteOf } from '../terminal/format.ts'
 
 export interface SignResult {
   readonly signed: readonly Alias[]
@@ -52,14 +53,9 @@ function isRefusal(error: unknown): error is VergeError {
 
 /** What was signed: the person who signs is responsible for it. */
 export function describeSigned({ model, generation, live, signature, versions, visibility }: Alias): string[] {
-  const until = signature?.expires === undefined ? 'without an end' : `until ${day(signature.expires)}`
+  const until = signature?.expires === undefined ? 'without an end' : `until ${minuteOf(signature.expires * 1000)} UTC`
   return [
     `${model} is signed with key ${signature?.key}, ${until}: generation ${generation}, ${visibility}; live: ${describeLive(live)}`,
     ...Object.entries(versions).map(([version, digest]) => `  version ${version}  manifest sha256 ${digest}`),
   ]
-}
-
-/** A time in seconds since 1970, for a person. */
-export function day(seconds: number): string {
-  return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }

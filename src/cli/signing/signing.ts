@@ -1,9 +1,8 @@
-import { join } from 'node:path'
 import { PublicKeyFault, parsePublicKeys, type ReleaseKey, releaseKey } from '../../catalog/signing/public-keys.ts'
 import { ReleaseSigning } from '../../catalog/signing/release-signing.ts'
 import { readEnvironment } from '../../cloudflare/wrangler-config.ts'
-import { ROOT } from '../files/project.ts'
 import { localValues } from '../local/configuration.ts'
+import { configPathOf } from '../target/arguments.ts'
 import type { TargetSpec } from '../target/open.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import type { SigningArguments } from './options.ts'
@@ -47,7 +46,7 @@ export async function signingFor(
 export async function acceptedKeys(spec: TargetSpec): Promise<readonly ReleaseKey[]> {
   const vars =
     'local' in spec
-      ? await localValues(join(ROOT, 'wrangler.toml'))
+      ? await localValues(spec.configPath ?? configPathOf(undefined))
       : (await readEnvironment(spec.configPath, spec.env)).vars
   return releaseKeysIn(vars)
 }

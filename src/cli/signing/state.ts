@@ -12,7 +12,7 @@ import {
 import { LIMITS } from '../../core/limits.ts'
 import { readAtMost } from '../../weights/body.ts'
 import type { Store } from '../../weights/store.ts'
-import { day } from './sign.ts'
+import { minuteOf } from '../terminal/format.ts'
 
 /** What a Worker that accepts these keys would say of a model's release. */
 export interface SignatureState {
@@ -49,7 +49,7 @@ export async function signatureState(
 /** By whom and until when, in a few words. */
 export function describeState({ state, signature }: SignatureState): string {
   if (signature === undefined) return state === 'unsigned' ? 'not signed' : describeFault('wrong')
-  const end = signature.expires === undefined ? '' : `, until ${day(signature.expires)}`
+  const end = signature.expires === undefined ? '' : `, until ${minuteOf(signature.expires * 1000)} UTC`
   const by = `by key ${signature.key}${end}`
   switch (state) {
     case 'accepted':

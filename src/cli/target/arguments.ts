@@ -25,9 +25,16 @@ export interface TargetArguments {
 /** @throws UsageError if both places are named */
 export function targetSpec(values: TargetArguments): TargetSpec {
   const { env, config } = values
-  if (env === undefined) return { local: values['persist-to'] === undefined ? STATE : resolve(values['persist-to']) }
+  const configPath = configPathOf(config)
+  if (env === undefined)
+    return { local: values['persist-to'] === undefined ? STATE : resolve(values['persist-to']), configPath }
   if (values.local || values['persist-to'] !== undefined) {
     throw new UsageError('Use either --local (with --persist-to) or --env NAME.')
   }
-  return { env, remote: true, configPath: config === undefined ? join(ROOT, 'wrangler.toml') : resolve(config) }
+  return { env, remote: true, configPath }
+}
+
+/** The file that --config names. */
+export function configPathOf(config: string | undefined): string {
+  return config === undefined ? join(ROOT, 'wrangler.toml') : resolve(config)
 }

@@ -8,7 +8,12 @@ import { openRemote } from './remote.ts'
 import type { Target } from './target.ts'
 
 export type TargetSpec =
-  | { /** The folder that `wrangler dev --persist-to` names. */ readonly local: string }
+  | {
+      /** The folder that `wrangler dev --persist-to` names. */
+      readonly local: string
+      /** wrangler.toml of the project if left out. */
+      readonly configPath?: string
+    }
   | {
       /** The environment of wrangler.toml. */ readonly env: string
       readonly remote: true

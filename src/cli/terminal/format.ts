@@ -24,6 +24,11 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`
 }
 
+/** A time in UTC to the minute: `2026-11-30 20:09`. @param at milliseconds since 1970 */
+export function minuteOf(at: number): string {
+  return new Date(at).toISOString().slice(0, 'yyyy-mm-ddThh:mm'.length).replace('T', ' ')
+}
+
 /** One of a thing or several: `1 chunk`, `3 chunks`. */
 export function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`

@@ -2,7 +2,7 @@ import { LIMITS } from '../../core/limits.ts'
 import { usdFromNano } from '../../metering/prices.ts'
 import type { Counts } from '../../metering/usage/counts.ts'
 import { NO_MODEL } from '../../metering/usage/usage-by-day.ts'
-import { duration, table } from '../terminal/format.ts'
+import { duration, minuteOf, table } from '../terminal/format.ts'
 import type { Group, ReadUsage } from './read.ts'
 
 const HEADS: Readonly<Record<Group, string>> = { key: 'principal', day: 'day (UTC)', model: 'model' }
@@ -90,8 +90,4 @@ function cells(counts: Counts): string[] {
     (originMs / 1000).toFixed(1),
     usdFromNano(nanoUsd).toFixed(6),
   ]
-}
-
-function minuteOf(at: number): string {
-  return new Date(at).toISOString().slice(0, 'yyyy-mm-ddThh:mm'.length).replace('T', ' ')
 }

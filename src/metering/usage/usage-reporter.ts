@@ -1,5 +1,6 @@
 import type { Limits } from '../../core/limits.ts'
 import type { Clock, Logger } from '../../core/runtime.ts'
+import { isWithin, type Span } from '../span.ts'
 import type { UsageBlock, UsageRow } from './block.ts'
 import { UsageBook } from './usage-book.ts'
 
@@ -15,12 +16,6 @@ export interface UsageReporterOptions {
     'usageFlushMs' | 'usageFlushRequests' | 'usagePrincipals' | 'usageRetryMs' | 'usageRows'
   >
   readonly randomId: () => string
-}
-
-/** A time in which something is as good as done. Who was to do it may be killed, and clocks may be set back: then it is over. */
-interface Span {
-  readonly from: number
-  readonly to: number
 }
 
 /** Together shorter than what a platform lets run behind an answer. */
@@ -52,10 +47,10 @@ export class UsageReporter {
     const now = clock.now()
     this.#book.add(principal, row, now)
     this.#reportLost()
-    if (within(this.#resting.get(principal), now)) return
+    if (isWithin(this.#resting.get(principal), now)) return
     const full = this.#book.pending(principal) >= limits.usageFlushRequests
-    if (full && !within(this.#sending.get(principal), now)) waitUntil(this.#handOver(principal))
-    else if (!within(this.#appointments.get(principal), now)) waitUntil(this.#later(principal, now))
+    if (full && !isWithin(this.#sending.get(principal), now)) waitUntil(this.#handOver(principal))
+    else if (!isWithin(this.#appointments.get(principal), now)) waitUntil(this.#later(principal, now))
   }
 
   /**
@@ -67,13 +62,13 @@ export class UsageReporter {
     const { book, clock, limits, logger } = this.#options
     const block = this.#book.take(principal)
     if (block === undefined) return true
-    this.#sending.set(principal, span(clock.now(), limits.usageFlushMs))
+    this.#sending.set(principal, { at: clock.now(), ms: limits.usageFlushMs })
     try {
       await book(principal, block)
       this.carried(principal, block)
       return true
     } catch (error) {
-      this.#resting.set(principal, span(clock.now(), limits.usageRetryMs))
+      this.#resting.set(principal, { at: clock.now(), ms: limits.usageRetryMs })
       logger.warn('usage_not_booked', { principal, error })
       return false
     } finally {
@@ -94,7 +89,7 @@ export class UsageReporter {
 
   async #later(principal: string, now: number): Promise<void> {
     const { clock, limits } = this.#options
-    this.#appointments.set(principal, span(now, limits.usageFlushMs))
+    this.#appointments.set(principal, { at: now, ms: limits.usageFlushMs })
     await clock.sleep(limits.usageFlushMs)
     this.#appointments.delete(principal)
     await this.#handOver(principal)
@@ -116,12 +111,4 @@ export class UsageReporter {
       this.#lost = lost
     }
   }
-}
-
-function span(from: number, ms: number): Span {
-  return { from, to: from + ms }
-}
-
-function within(time: Span | undefined, now: number): boolean {
-  return time !== undefined && now >= time.from && now <= time.to
 }

@@ -26,10 +26,10 @@ describe('a lock file', () => {
     for (const integrity of [undefined, 'sha1-x', '']) {
       expect(messages({ ...weak, integrity })).toEqual(['weak 1.0.0 (production) is not pinned by a SHA-512 digest.'])
     }
-    expect(messages({ ...weak, resolved: 'https://registry.example/weak.tgz' })).toEqual([])
+    expect(messages({ ...weak, resolved: 'https://packages.example/weak.tgz' })).toEqual([])
     for (const resolved of [
       'git+ssh://git@host.example/weak.git#abc',
-      'http://registry.example/weak.tgz',
+      'http://packages.example/weak.tgz',
       'file:weak',
     ]) {
       expect(messages({ ...weak, resolved })).toEqual([

@@ -1,3 +1,4 @@
+import { NO_RIGHTS } from '../../../access/grant.ts'
 import type { KeyRecord } from '../../../access/keys/record.ts'
 import type { KeyDecisions } from '../../../access/keys/writer.ts'
 import { defineCommand } from '../../command.ts'
@@ -53,9 +54,9 @@ export const updateCommand = defineCommand({
     const name = given === undefined ? undefined : checkedName(given)
     const now = Date.now()
     const expires = values.expires === NONE ? null : (expiryOf(values.expires, now) ?? undefined)
-    // a first look, before anything is opened
-    const first = grantFrom(values, PLACEHOLDER)
-    if (name === undefined && expires === undefined && first === null && values.signing === undefined) {
+    // what is wrong with an option is said before anything is opened, whatever the key may do now
+    const changesGrant = grantFrom(values, NO_RIGHTS) !== null
+    if (name === undefined && expires === undefined && !changesGrant && values.signing === undefined) {
       throw new UsageError('Specify what to change: --models, --rate, --expires, ... "--help" lists the options.')
     }
     return withTarget(values, async ({ target, signal }) => {
@@ -86,6 +87,3 @@ export const updateCommand = defineCommand({
     })
   },
 })
-
-/** For a look at options that may say anything about any key. */
-const PLACEHOLDER = { models: [], actions: [], places: [] } as const
