@@ -236,7 +236,8 @@ describeInChromium('a page with tokens of its backend', (browser) => {
     const minted = async (order: object = {}) =>
       ((await offline(signing, { origins: [url], actions: ['infer', 'browser'], ...order })()) as { token: string })
         .token
-    const page = await browser.open(url)
+    // With another key, a list that is under way is asked for again.
+    const page = await browser.open(url, { expected: [/GET \S+\/models net::ERR_ABORTED/] })
     await page.getByText('Key or token').first().click()
     await page.getByLabel('Key or token').fill(await minted())
     await page.getByRole('button', { name: 'Use key' }).click()
