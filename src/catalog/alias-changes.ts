@@ -5,6 +5,9 @@ import { canonicalJson } from './canonical-json.ts'
 /** The decisions of an alias change. Other fields follow from them, such as `history` from the live versions. */
 export interface AliasFields extends Pick<Alias, 'visibility' | 'versions' | 'live'> {
   readonly created?: Alias['created']
+  readonly canary?: Alias['canary']
+  /** Where nothing else changes, a stop stays on record. A change that says which versions are live leaves it out. */
+  readonly stopped?: Alias['stopped']
   /** Only seeding has changed the alias. Absent: the operator has decided what is live. */
   readonly bySeeding?: boolean
 }
@@ -31,11 +34,11 @@ export interface PublishOptions {
  * @throws what `change` throws
  */
 export function nextAlias(model: string, old: Alias | null, change: AliasChange, after = 0): Alias {
-  const { visibility, versions, live, created, bySeeding } = change(old)
+  const { visibility, versions, live, created, canary, stopped, bySeeding } = change(old)
   const generation = Math.max(old?.generation ?? 0, after) + 1
   const rest = withoutDerived(old)
   const history = old === null ? [] : historyAfter(old, { versions, live })
-  return {
+  const next: Alias = {
     ...rest,
     schema: ALIAS_SCHEMA,
     model,
@@ -44,14 +47,26 @@ export function nextAlias(model: string, old: Alias | null, change: AliasChange,
     versions,
     live,
     ...(created !== undefined && { created }),
+    ...(canary !== undefined && { canary }),
     ...(history.length > 0 && { history }),
     ...(bySeeding && { seeded: generation }),
   }
+  // a stop is of one generation, so whatever is written ends it
+  return stopped !== undefined && isUnchanged(old, { ...next, stopped }) ? { ...next, stopped } : next
 }
 
 /** What a change takes over as it is, fields of a newer Verge included. */
 function withoutDerived(old: Alias | null): Partial<Alias> {
-  const { previous: _0, history: _1, seeded: _2, created: _3, signature: _4, ...rest } = old ?? {}
+  const {
+    previous: _0,
+    history: _1,
+    seeded: _2,
+    created: _3,
+    signature: _4,
+    canary: _5,
+    stopped: _6,
+    ...rest
+  } = old ?? {}
   return rest
 }
 
@@ -74,8 +89,10 @@ export function actionOf(
   const before = old?.versions ?? {}
   if (Object.keys(next.versions).some((version) => !Object.hasOwn(before, version))) return 'publish'
   if (Object.keys(before).some((version) => !Object.hasOwn(next.versions, version))) return 'remove-version'
-  if (canonicalJson(old?.live) !== canonicalJson(next.live)) return 'release'
-  return old?.visibility === next.visibility ? 'update' : 'visibility'
+  const trial = ({ live, canary }: Alias): string => canonicalJson({ live, canary: canary ?? null })
+  if (old === null || trial(old) !== trial(next)) return 'release'
+  if (old.visibility !== next.visibility) return 'visibility'
+  return old.stopped === undefined ? 'update' : 'release'
 }
 
 /** Adds a version. @throws conflict if it is the first and should not be live */
@@ -88,34 +105,45 @@ export function published(model: string, version: string, digest: string, option
     const decided = seeding && old !== null && !isSeeded(old)
     const isNew = old === null || !Object.hasOwn(old.versions, version)
     const created = { ...old?.created, ...(isNew && options.at !== undefined && { [version]: options.at }) }
+    const replaces = options.live && !decided
     return {
       visibility: (decided ? undefined : options.visibility) ?? old?.visibility ?? 'private',
       versions: { ...old?.versions, [version]: digest },
-      live: options.live && !decided ? [{ version, weight: 1 }] : (old?.live ?? []),
+      live: replaces ? [{ version, weight: 1 }] : (old?.live ?? []),
+      ...(!replaces && { canary: old?.canary, stopped: old?.stopped }),
       ...(Object.keys(created).length > 0 && { created }),
       bySeeding: seeding && !decided,
     }
   }
 }
 
-/** Makes versions live with these weights. @throws model_not_found, version_not_found */
+/** Makes versions live with these weights. A trial of a version ends. @throws model_not_found, version_not_found */
 export function released(model: string, live: Alias['live']): AliasChange {
   return (old) => {
     if (old === null) throw noSuchModel(model)
     for (const { version } of live) assertVersion(old, version)
-    return { ...old, live }
+    return { ...old, live, canary: undefined, stopped: undefined }
   }
 }
 
 /**
- * Makes live the version that answered alone before. Where several versions are live, that is the one before them; a
- * second rollback goes further back, never forward. @throws model_not_found, conflict if there is no such version
+ * Goes back. With a canary on trial: to the live versions without it; where the canary was taken out already, to what
+ * is live since. Otherwise to the version that answered alone before. Where several versions are live, that is the one
+ * before them; a second rollback goes further back, never forward.
+ * @throws model_not_found, conflict if there is no such version
  */
 export function rolledBack(model: string): AliasChange {
   return (old) => {
     if (old === null) throw noSuchModel(model)
+    const { canary, live, stopped } = old
+    if (canary !== undefined || stopped !== undefined) {
+      return released(
+        model,
+        live.filter((each) => each.version !== canary?.version),
+      )(old)
+    }
     const version = historyOf(old).at(-1)
-    if (version !== undefined) return { ...old, live: [{ version, weight: 1 }] }
+    if (version !== undefined) return released(model, [{ version, weight: 1 }])(old)
     const versions = Object.keys(old.versions)
     throw new VergeError(
       'conflict',
@@ -126,10 +154,12 @@ export function rolledBack(model: string): AliasChange {
 }
 
 /** Versions that answered alone before the live ones and still exist, oldest first. */
-export function historyOf({ history = [], previous, versions }: Alias): readonly string[] {
+export function historyOf({ history = [], live, previous, versions }: Alias): readonly string[] {
   const before = previous && soleVersion(previous)
   const all = before === undefined ? history : [...history.filter((version) => version !== before), before]
-  return all.filter((version) => Object.hasOwn(versions, version))
+  // a stable version that is alone again, because its canary was taken out, is in the history since the canary's release
+  const at = all.indexOf(soleVersion(live) ?? '')
+  return (at < 0 ? all : all.slice(0, at)).filter((version) => Object.hasOwn(versions, version))
 }
 
 /** Going back to a version, by a rollback or by its name, forgets what came after it. */
@@ -162,7 +192,7 @@ export function shown(model: string, visibility: Visibility): AliasChange {
 export function asItIs(model: string): AliasChange {
   return (old) => {
     if (old === null) throw noSuchModel(model)
-    return { ...old, bySeeding: isSeeded(old) }
+    return { ...old, stopped: undefined, bySeeding: isSeeded(old) }
   }
 }
 
@@ -175,6 +205,13 @@ export function withoutVersion(model: string, version: string): AliasChange {
       throw new VergeError(
         'conflict',
         `Version "${version}" of model "${model}" is live. Release another version first, or remove the whole model.`,
+        { details: { model, version } },
+      )
+    }
+    if (old.canary?.version === version) {
+      throw new VergeError(
+        'conflict',
+        `Version "${version}" of model "${model}" is on trial as a canary. End the trial first: verge release ${model} --rollback`,
         { details: { model, version } },
       )
     }

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { canarySchema, stopSchema } from './canary.ts'
 import { modelName, sha256Hex, versionName } from './manifest.ts'
 import { signatureSchema } from './signing/signature.ts'
 
@@ -24,6 +25,10 @@ export const aliasSchema = z.object({
   /** Every version that can be asked for by name, with its manifest's digest. */
   versions: z.record(versionName, sha256Hex),
   live: liveSchema,
+  /** The version on trial. Absent: nothing is watched. */
+  canary: canarySchema.optional(),
+  /** Not of the release, nor of its signature: `inForce` says what it does. */
+  stopped: stopSchema.optional(),
   /** When each version was added, in seconds since 1970. Versions that an older Verge added are missing. */
   created: z.record(versionName, z.number().int().nonnegative()).optional(),
   /** Versions that answered alone before the live ones, oldest first and each once: where a rollback goes. */

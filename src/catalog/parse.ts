@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { type ErrorCode, VergeError } from '../core/errors.ts'
 import { ALIAS_SCHEMA, type Alias, aliasSchema } from './alias.ts'
 import { sortedByUnderstanding } from './aside.ts'
+import { inForce } from './canary.ts'
 import { MANIFEST_SCHEMA, type Manifest, manifestSchema, understoodSchema } from './manifest.ts'
 
 const schemaField = z.object({ schema: z.number().int().positive() })
@@ -14,7 +15,7 @@ export function parseAlias(bytes: Uint8Array, model: string): Alias {
   return checkAlias(aliasJson(bytes, model), model)
 }
 
-/** @throws alias_invalid */
+/** The alias as it counts: a stop of its canary is applied. @throws alias_invalid */
 export function checkAlias(value: unknown, model: string): Alias {
   const what = aliasName(model)
   const fix = 'Correct it in the bucket, or delete it there and push the model again.'
@@ -27,7 +28,7 @@ export function checkAlias(value: unknown, model: string): Alias {
   if (fault !== undefined) {
     throw new VergeError('alias_invalid', `${what} ${fault}. ${fix}`, { details: { model } })
   }
-  return alias
+  return inForce(alias)
 }
 
 /**

@@ -86,7 +86,7 @@ export class CatalogReader {
     const unknown = this.#unknown.get(model)
     if (unknown !== undefined && this.#isFresh(unknown)) return null
 
-    const alias = await this.#readAlias(model, known?.value.generation ?? 0, signal).catch((error: unknown) => {
+    const alias = await this.#readAlias(model, known?.value, signal).catch((error: unknown) => {
       const lasting = isVergeError(error, 'signature_invalid') || isVergeError(error, 'release_outdated')
       if (lasting) this.#refused.set(model, this.#keep(error))
       throw error
@@ -194,11 +194,11 @@ export class CatalogReader {
     return alias
   }
 
-  async #readAlias(model: string, generation: number, signal?: AbortSignal): Promise<Alias | null> {
+  async #readAlias(model: string, known: Alias | undefined, signal?: AbortSignal): Promise<Alias | null> {
     return this.#fromLayers(aliasKey(model), this.#limits.aliasBytes, signal, async (bytes, store) => {
       const alias = await this.#checkedAlias(bytes, model, true, signal)
-      if (store !== this.#truth && alias.generation < generation) {
-        // KV may return an older value than before, which must not undo a release
+      if (store !== this.#truth && known !== undefined && isOlder(alias, known)) {
+        // KV may return an older value than before, which must undo neither a release nor the stop of a canary
         throw new VergeError('alias_invalid', `The copy of the alias of model "${model}" is out of date.`)
       }
       return alias
@@ -249,6 +249,12 @@ export class CatalogReader {
   #isFresh(kept: Kept<unknown>): boolean {
     return this.#options.clock.now() < kept.until
   }
+}
+
+/** A release that was stopped is newer than the same release before. */
+function isOlder(alias: Alias, known: Alias): boolean {
+  if (alias.generation !== known.generation) return alias.generation < known.generation
+  return alias.stopped === undefined && known.stopped !== undefined
 }
 
 /**

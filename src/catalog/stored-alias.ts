@@ -1,12 +1,13 @@
 import { VergeError } from '../core/errors.ts'
 import type { Store } from '../weights/store.ts'
 import type { Alias } from './alias.ts'
+import { inForce } from './canary.ts'
 import { readStored } from './change-record.ts'
 import { aliasKey } from './keys.ts'
 import { aliasJson, checkAlias } from './parse.ts'
 
 export interface StoredAlias {
-  /** As stored, fields of a newer Verge included. */
+  /** Fields of a newer Verge included. A stop of its canary is applied, so that no change makes the canary live again. */
   readonly value: Alias
   readonly bytes: Uint8Array
   readonly etag: string | undefined
@@ -30,5 +31,5 @@ export async function readStoredAlias(
   }
   const value = aliasJson(found.bytes, model)
   checkAlias(value, model)
-  return { value: value as Alias, bytes: found.bytes, etag: found.etag }
+  return { value: inForce(value as Alias), bytes: found.bytes, etag: found.etag }
 }

@@ -3,7 +3,7 @@ import { aliasJson, checkAlias } from '../catalog/parse.ts'
 import { type GenerationVerdict, judgeGeneration, type KeptGeneration } from '../catalog/signing/generations.ts'
 import type { ReleaseKey } from '../catalog/signing/public-keys.ts'
 import type { ReleaseMemory } from '../catalog/signing/release-check.ts'
-import { checkSignature, type SignatureFault } from '../catalog/signing/signature.ts'
+import { checkSignature, releaseBytes, type SignatureFault } from '../catalog/signing/signature.ts'
 import { toHex } from '../core/bytes.ts'
 
 /** An object that was started with other keys does not judge what it cannot verify. */
@@ -51,17 +51,18 @@ export class ReleaseGuardObject extends DurableObject {
     this.#keys = keys
     const { fault, signature } = await checkSignature(bytes, value, keys)
     if (fault !== undefined) return { fault }
-    const digest = toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)))
+    const release = releaseBytes(bytes, value) as Uint8Array<ArrayBuffer>
+    const digest = toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', release)))
     // From here on nothing waits, so that no other release comes in between.
-    const release = { key: signature.key, generation, digest }
+    const kept = { key: signature.key, generation, digest }
     const accepted = keys.map(({ id }) => id)
-    const verdict = judgeGeneration(this.#kept(), accepted, release)
+    const verdict = judgeGeneration(this.#kept(), accepted, kept)
     if (verdict.accepted) {
       this.ctx.storage.sql.exec(
         'INSERT OR REPLACE INTO kept (key, generation, digest) VALUES (?, ?, ?)',
-        release.key,
-        release.generation,
-        release.digest,
+        kept.key,
+        kept.generation,
+        kept.digest,
       )
     }
     return verdict

@@ -45,6 +45,17 @@ describe('ReleaseGuardObject', () => {
     })
   })
 
+  it('takes a release with and without a stop of its canary for the same', async () => {
+    const model = newName()
+    const alias = await signer.signAlias(aliasOf(model, 5))
+    const stopped = { generation: 5, version: '1', at: 9, reason: 'errors' }
+    for (const each of [alias, { ...alias, stopped }, alias]) {
+      expect(await keep(model, canonicalBytes(each))).toEqual({ accepted: true, generation: 5 })
+    }
+    const other = { ...(await signer.signAlias(aliasOf(model, 5, 'private'))), stopped }
+    expect(await keep(model, canonicalBytes(other))).toEqual({ accepted: false, generation: 5 })
+  })
+
   it('is raised by nothing that no accepted key has signed', async () => {
     const model = newName()
     await keep(model, await signer.signed(aliasOf(model, 5)))

@@ -3,7 +3,7 @@ export interface KeptGeneration {
   /** Id of the public key. */
   readonly key: string
   readonly generation: number
-  /** SHA-256 of the alias's bytes. */
+  /** SHA-256 of the release's bytes (`releaseBytes`). */
   readonly digest: string
 }
 

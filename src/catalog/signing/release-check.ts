@@ -6,7 +6,14 @@ import { sha256Hex } from '../../core/sha256.ts'
 import type { Alias } from '../alias.ts'
 import type { GenerationVerdict } from './generations.ts'
 import type { ReleaseKey } from './public-keys.ts'
-import { type AliasSignature, checkSignature, describeFault, isExpired, type SignatureFault } from './signature.ts'
+import {
+  type AliasSignature,
+  checkSignature,
+  describeFault,
+  isExpired,
+  releaseBytes,
+  type SignatureFault,
+} from './signature.ts'
 
 /** Remembers the newest release of each model for longer, and for more readers, than this process can. */
 export interface ReleaseMemory {
@@ -74,7 +81,7 @@ export class ReleaseCheck {
   async admit(alias: ReadAlias, { ask, signal }: AdmitOptions): Promise<void> {
     const { clock, keys, memory, sha256 } = this.#options
     const { model, bytes, value, generation } = alias
-    const digest = await sha256Hex(sha256, bytes)
+    const digest = await sha256Hex(sha256, releaseBytes(bytes, value))
     const before = this.#seen.get(model)
     let signature = before?.digest === digest ? before.signature : undefined
     if (signature === undefined) {

@@ -1,6 +1,7 @@
 import { toBase64url } from '../../core/base64url.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Alias } from '../alias.ts'
+import { aliasJson } from '../parse.ts'
 import type { ReleaseKey } from './public-keys.ts'
 import {
   type AliasSignature,
@@ -39,7 +40,9 @@ export interface SignRequest {
 
 /** An alias before its change, as it is stored: the present one, or the last one of a model that was removed. */
 export interface StoredRelease {
+  /** As it counts. */
   readonly value: Alias
+  /** As it is stored, and as it was signed. */
   readonly bytes: Uint8Array
 }
 
@@ -82,7 +85,8 @@ export class ReleaseSigning {
 
   /** What is wrong with what is stored, however long ago it was signed. Nothing is found where no key is known. */
   async faultOf({ bytes, value }: StoredRelease): Promise<SignatureFault | undefined> {
-    return this.#accepted.length === 0 ? undefined : (await checkSignature(bytes, value, this.#accepted)).fault
+    if (this.#accepted.length === 0) return undefined
+    return (await checkSignature(bytes, aliasJson(bytes, value.model), this.#accepted)).fault
   }
 
   async #assertGenuine(model: string, release: StoredRelease): Promise<void> {

@@ -6,8 +6,8 @@ import { equal } from '../copies.ts'
 import { KEY_ID, type ReleaseKey } from './public-keys.ts'
 
 /**
- * An alias's signature. It is over everything else in the alias, and over its own fields but `value`, so that neither its
- * time nor its end can be changed.
+ * An alias's signature. It is over everything else in the alias but `stopped`, and over its own fields but `value`, so that
+ * neither its time nor its end can be changed.
  */
 export const signatureSchema = z.object({
   /** Id of the public key that it is checked with. */
@@ -37,7 +37,22 @@ export type SignatureVerdict =
 /** The bytes that a signature is over. @param alias as stored, with its signature's facts, and with or without its value */
 export function signedBytes(alias: { readonly signature: SignatureFacts }): Uint8Array<ArrayBuffer> {
   const { value: _, ...facts } = alias.signature as Partial<AliasSignature>
-  return concatBytes([DOMAIN, canonicalBytes({ ...alias, signature: facts })])
+  return concatBytes([DOMAIN, canonicalBytes({ ...released(alias), signature: facts })])
+}
+
+/**
+ * The bytes that tell one release from another: all of a stored alias but `stopped`, with which a release stays the same
+ * release. Bytes that are not canonical are no other release's.
+ * @param value the JSON in `bytes`, every field of it
+ */
+export function releaseBytes(bytes: Uint8Array, value: unknown): Uint8Array {
+  if (typeof value !== 'object' || value === null || !('stopped' in value)) return bytes
+  return equal(bytes, canonicalBytes(value)) ? canonicalBytes(released(value)) : bytes
+}
+
+function released(alias: object): object {
+  const { stopped: _, ...release } = alias as { readonly stopped?: unknown }
+  return release
 }
 
 /**

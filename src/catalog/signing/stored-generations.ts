@@ -8,6 +8,7 @@ import { aliasJson, checkAlias } from '../parse.ts'
 import { type GenerationVerdict, judgeGeneration, type KeptGeneration } from './generations.ts'
 import { KEY_ID, type ReleaseKey } from './public-keys.ts'
 import type { ReleaseMemory } from './release-check.ts'
+import { releaseBytes } from './signature.ts'
 
 /** A few keys, of 120 bytes each. */
 const MOST_BYTES = 16_384
@@ -40,9 +41,14 @@ export class StoredGenerations implements ReleaseMemory {
 
   /** @param bytes verified already */
   async keep(model: string, bytes: Uint8Array): Promise<GenerationVerdict> {
-    const { generation, signature } = checkAlias(aliasJson(bytes, model), model)
+    const value = aliasJson(bytes, model)
+    const { generation, signature } = checkAlias(value, model)
     if (signature === undefined) throw new Error('the release is not signed')
-    const release = { key: signature.key, generation, digest: await sha256Hex(this.#sha256, bytes) }
+    const release = {
+      key: signature.key,
+      generation,
+      digest: await sha256Hex(this.#sha256, releaseBytes(bytes, value)),
+    }
     const read = this.#known.get(model) ?? (await this.#read(model))
     // another call may have read or written meanwhile
     const kept = this.#known.get(model) ?? read

@@ -6,6 +6,7 @@ import { defineCommand } from '../command.ts'
 import { keysNaming } from '../keys/naming.ts'
 import { listModels, type ModelRecord, readModel, storedBytes, type VersionRecord } from '../push/inventory.ts'
 import { describeLive } from '../push/push.ts'
+import { describeTrial } from '../release/trial.ts'
 import { acceptedKeys } from '../signing/signing.ts'
 import { describeState, type SignatureState, signatureState } from '../signing/state.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS, targetSpec } from '../target/arguments.ts'
@@ -86,7 +87,7 @@ function overview(models: readonly SignedRecord[]): string {
   const rows = models.flatMap(({ alias, versions, signature }) =>
     versions.map((record, index) => [
       index === 0 ? alias.model : '',
-      record.version,
+      versionShown(record.version, alias),
       percent(record.share),
       index === 0 ? alias.visibility : '',
       record.manifest?.downloadable ? 'download' : '',
@@ -112,6 +113,14 @@ function overview(models: readonly SignedRecord[]): string {
   ])
 }
 
+/** The canary is marked; where it was taken out, the first live version says so. */
+function versionShown(version: string, { canary, live, stopped }: ModelRecord['alias']): string {
+  if (version === canary?.version) return `${version} (canary)`
+  return stopped !== undefined && version === live[0]?.version
+    ? `${version} (canary ${stopped.version} stopped)`
+    : version
+}
+
 function artifactsOf({ manifest }: VersionRecord): string {
   return (manifest?.artifacts ?? []).map(({ id, bytes: size }) => `${id} ${binarySize(size)}`).join(', ')
 }
@@ -120,9 +129,11 @@ function describeModel({ alias, versions, signature }: SignedRecord): string {
   const { model, visibility, generation, live } = alias
   const history = historyOf(alias)
   const before = history.length === 0 ? '' : `; before that: ${history.toReversed().join(', ')}`
+  const trial = describeTrial(alias)
   const lines = [
     `${model}: ${visibility}, generation ${generation}`,
     `live: ${describeLive(live)}${before}`,
+    ...(trial === undefined ? [] : [`trial: ${trial}`]),
     `signed: ${describeState(signature)}`,
   ]
   for (const { version, digest, share, manifest, fault } of versions) {
@@ -181,12 +192,14 @@ function pagesRow({ id, pages }: Artifact): string[][] {
 }
 
 function asJson({ alias, versions, signature }: SignedRecord) {
-  const { model, visibility, generation, live } = alias
+  const { model, visibility, generation, live, canary, stopped } = alias
   return {
     model,
     visibility,
     generation,
     live,
+    ...(canary && { canary }),
+    ...(stopped && { stopped }),
     history: historyOf(alias),
     signature: { state: signature.state, ...signature.signature },
     versions: versions.map(({ version, digest, share, manifest, fault }) => ({

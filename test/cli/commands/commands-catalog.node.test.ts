@@ -95,6 +95,26 @@ describe('models', () => {
     expect([await downloadable('m'), await downloadable('other')]).toEqual([true, undefined])
   })
 
+  it('shows a canary, and that it was taken out', async () => {
+    await fill()
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    const live = ['1', '2'].map((version) => ({ version, weight: 50 }))
+    const canary = { version: '2', against: '1', shadow: 0.1, guarded: true }
+    const { alias } = await target.writer.updateAlias('m', (old) => ({ ...(old as Alias), live, canary }))
+    expect(await run(modelsCommand)).toMatch(/^m +1 +50 %[^\n]*\n +2 \(canary\) +50 %/m)
+    expect(await run(modelsCommand, 'm')).toContain(
+      'trial: canary 2 against 1, outputs of 10 % of requests compared, taken out by itself if it is worse\n',
+    )
+    const stopped = { generation: alias.generation, version: '2', at: 60, reason: 'errors: 9 of 40' }
+    await target.truth.put('alias/m', new TextEncoder().encode(JSON.stringify({ ...alias, stopped })))
+    await target.dispose()
+    expect(await run(modelsCommand)).toMatch(/^m +1 \(canary 2 stopped\) +100 %/m)
+    expect(await run(modelsCommand, 'm')).toContain(
+      'trial: canary 2 was taken out 1970-01-01 00:01 UTC: errors: 9 of 40\n',
+    )
+    expect(JSON.parse(await run(modelsCommand, 'm', '--json'))).toMatchObject({ live: [{ version: '1' }], stopped })
+  })
+
   it('says what it cannot read, and ends with a failure', async () => {
     await fill()
     const target = await openTarget({ env: 'production', remote: true, configPath })
