@@ -69,6 +69,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     rooms: [
       'protocols',
       'protocols/browser',
+      'telemetry',
       'metering',
       'stream',
       'inference',
@@ -118,9 +119,22 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // The order of an inference, whichever way it was asked for: it knows nothing of HTTP, RPC and WebSockets.
   inference: {
-    rooms: ['metering', 'placement', 'generate', 'tasks', 'protocols', 'serving', 'access', 'catalog', 'core'],
+    rooms: [
+      'telemetry',
+      'metering',
+      'placement',
+      'generate',
+      'tasks',
+      'protocols',
+      'serving',
+      'access',
+      'catalog',
+      'core',
+    ],
     packages: [],
   },
+  // What a Worker says of itself to those who run it: what inferences did, and what is counted of it.
+  telemetry: { rooms: ['core'], packages: [] },
   // The web worker: what a page asks of it, over the runtime and the weights.
   'browser/worker': {
     rooms: ['browser', 'browser/runtime', 'browser/weights', 'protocols', 'protocols/browser', 'core'],

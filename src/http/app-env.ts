@@ -12,6 +12,7 @@ import type { Admission } from '../serving/admission.ts'
 import type { Residence, Serving } from '../serving/serving.ts'
 import type { RefusedSocket } from '../stream/refused-socket.ts'
 import type { StreamHost } from '../stream/stream-options.ts'
+import type { RequestObserver } from '../telemetry/observation.ts'
 import type { Store } from '../weights/store.ts'
 import type { AddressDefaults } from './addresses.ts'
 import type { Downloads } from './browser/weights.ts'
@@ -78,6 +79,8 @@ export interface AppDeps {
   readonly metering?: Metering
   /** Which limits are configured, for explanations. Absent where there are none. */
   readonly limited?: ConfiguredLimits
+  /** Is told of each inference. Absent where nobody is: on an origin. */
+  readonly observer?: RequestObserver
   /** Absent: requests that succeed leave nothing in the log. */
   readonly requestLog?: RequestLog
   /** Absent where the platform has no place for them. */

@@ -46,7 +46,13 @@ export function withAdmittedModel(
 }
 
 export function accessOf(deps: AppDeps, c: Context<AppEnv>): Access {
-  const access = { serving: deps.serving, caller: c.get('caller'), context: c.get('context') }
+  const access = {
+    serving: deps.serving,
+    caller: c.get('caller'),
+    context: c.get('context'),
+    // Requests whose caller is known come by a binding.
+    ...(deps.knownCaller && { via: 'rpc' }),
+  }
   return deps.metering === undefined ? access : { ...access, facts: factsOf(c) }
 }
 

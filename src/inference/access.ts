@@ -2,6 +2,7 @@ import { authorize, type Caller, mayLookUp, type Resource } from '../access/auth
 import type { Alias } from '../catalog/alias.ts'
 import { MODEL_NAME } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
+import type { RunLedger } from '../serving/ledger.ts'
 import type { Models, ResolvedModel } from '../serving/serving.ts'
 import type { CallContext } from './call.ts'
 import type { RequestFacts } from './metered.ts'
@@ -11,6 +12,8 @@ export interface Access {
   readonly serving: Models
   readonly caller: Caller
   readonly context: CallContext
+  /** By which way the request came, in a word of the code's, where it is not by the route: `rpc`, `stream`. */
+  readonly via?: string
   /** Absent where nothing is limited. */
   readonly facts?: RequestFacts
 }
@@ -79,7 +82,12 @@ export async function resolveVersion(
     )
   }
   const model = await serving.resolve(alias, version, context)
-  if (context.ledger !== undefined) context.ledger.model = `${model.manifest.model}@${model.manifest.version}`
+  return noted(context.ledger, model)
+}
+
+/** Says which version answers. */
+export function noted(ledger: RunLedger | undefined, model: ResolvedModel): ResolvedModel {
+  if (ledger !== undefined) ledger.model = `${model.manifest.model}@${model.manifest.version}`
   return model
 }
 

@@ -5,7 +5,7 @@ import { isOriginFailure } from '../placement/failures.ts'
 import { bookUsage, readUsage, UsageReader, watched } from '../placement/origin-usage.ts'
 import type { ForwardedAnswer, ForwardedRequest, Placement, Route } from '../placement/placement.ts'
 import type { Ticket } from '../serving/admission.ts'
-import type { RunLedger, RunPermit } from '../serving/ledger.ts'
+import { notePlace, type RunLedger, type RunPermit } from '../serving/ledger.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import type { Access } from './access.ts'
 import type { Slot } from './slot.ts'
@@ -58,7 +58,10 @@ export async function forwardToOrigin<A>(
     ticket = placement.admission.enter(context.requestId)
     const request = await forwarding.request(ticket)
     const begun = clock.now()
+    notePlace(context.ledger, 'origin')
     const answered = await decision.send(request, context)
+    notePlace(context.ledger, 'origin', answered.origin)
+    if (context.ledger !== undefined) context.ledger.originStatus = answered.response.status
     const { ledger } = context
     const told = ledger && booked(answered, { ledger, ms: () => clock.now() - begun, slot })
     const value = await forwarding.answer(told?.answered ?? answered)
@@ -67,6 +70,7 @@ export async function forwardToOrigin<A>(
   } catch (error) {
     if (!decision.fallback || !isOriginFailure(error) || !forwarding.recover()) throw error
     decision.giveUpOrigins()
+    if (context.ledger !== undefined) delete context.ledger.originStatus
     logger.warn('answered_here_instead', { requestId: context.requestId, model: model.manifest.model })
     return undefined
   } finally {

@@ -5,10 +5,11 @@ import { isEdgeFailure } from '../placement/failures.ts'
 import type { ForwardRoute, Route, RouteFacts } from '../placement/placement.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { Models, ResolvedModel, Runner } from '../serving/serving.ts'
-import { type Access, resolveVersion, visibleModel } from './access.ts'
+import { type Access, noted, resolveVersion, visibleModel } from './access.ts'
 import { type Forwarding, type ForwardingDeps, forwardToOrigin } from './forwarding.ts'
 import { isAlike, MeteredRequest } from './metered.ts'
 import type { AdmittedModel } from './model-runner.ts'
+import { type ObservedDeps, ObservedRequest } from './observed.ts'
 import { placedRoute } from './places.ts'
 import { Slot } from './slot.ts'
 
@@ -48,23 +49,25 @@ export async function infer<A>(deps: InferenceDeps, access: Access, inference: I
   const { metering, placement, serving } = deps
   const { context } = access
   const { name, forwarding: forwardingOf, read, route, settled = false, version, wait, work } = inference
-  const metered =
-    metering === undefined ? undefined : await MeteredRequest.begin(metering, access, inference.continued === true)
-  const slot = new Slot(deps.admission, context.requestId, metered?.finish)
+  const { continued = false } = inference
+  const observed = ObservedRequest.begin(deps, access, { via: route, continued })
+  const metered = metering && (await begun(metering, access, continued, observed))
+  const told: Told = { metered, observed }
+  const slot = new Slot(deps.admission, context.requestId, endOf(told))
   return slot.during(async () => {
-    const known = name === undefined ? undefined : await allowedModel(access, name, metered)
+    const known = name === undefined ? undefined : await allowedModel(access, name, told)
     if (wait !== undefined) await wait(slot)
     // An origin may have room where there is none here.
     else if (placement !== undefined) slot.takeIfFree()
     else slot.take()
     throwIfAborted(context.signal)
     const named = await read?.(slot)
-    const alias: Alias = known ?? (await allowedModel(access, named ?? '', metered))
+    const alias: Alias = known ?? (await allowedModel(access, named ?? '', told))
     const asked = settled
-      ? await serving.resolve(alias, version, context)
+      ? noted(context.ledger, await serving.resolve(alias, version, context))
       : await resolveVersion(access, alias, version)
     const instead = settled || version !== undefined ? undefined : metered?.insteadOf(asked.manifest.model)
-    const model = instead === undefined ? asked : await cheaperModel(access, asked, instead, metered)
+    const model = instead === undefined ? asked : await cheaperModel(access, asked, instead, told)
     const forwarding = forwardingOf?.(model)
     const facts: RouteFacts = {
       route,
@@ -94,34 +97,60 @@ export async function infer<A>(deps: InferenceDeps, access: Access, inference: I
   })
 }
 
+/** Who is told of a request, from its beginning to its end. */
+interface Told {
+  readonly metered: MeteredRequest | undefined
+  readonly observed: ObservedRequest | undefined
+}
+
+/** What ends a request; undefined where nobody is to be told. */
+function endOf({ metered, observed }: Told): ((failure?: unknown) => void) | undefined {
+  if (metered === undefined || observed === undefined) return metered?.finish ?? observed?.finish
+  return (failure) => {
+    metered.finish(failure)
+    observed.finish(failure)
+  }
+}
+
+/** A request that is limited and counted. Who watches is told of those that are refused, too. */
+async function begun(
+  metering: Metering,
+  access: Access,
+  continued: boolean,
+  observed: ObservedRequest | undefined,
+): Promise<MeteredRequest> {
+  try {
+    return await MeteredRequest.begin(metering, access, continued)
+  } catch (error) {
+    observed?.finish(error)
+    throw error
+  }
+}
+
 /** A model that the caller may run, and that has room for the request by its own limits. */
-async function allowedModel(access: Access, name: string, metered: MeteredRequest | undefined): Promise<Alias> {
+async function allowedModel(access: Access, name: string, { metered, observed }: Told): Promise<Alias> {
   const alias = await visibleModel(access, name)
+  observed?.found(alias.model)
   const granted = metered?.forModel(alias.model)
   if (granted !== undefined) await granted
   return alias
 }
 
 /** What the caller's plan has answered instead, where the caller may run it and its answers have the same form. */
-async function cheaperModel(
-  access: Access,
-  asked: ResolvedModel,
-  name: string,
-  metered: MeteredRequest | undefined,
-): Promise<ResolvedModel> {
+async function cheaperModel(access: Access, asked: ResolvedModel, name: string, told: Told): Promise<ResolvedModel> {
   try {
-    const cheaper = await resolveVersion(access, await allowedModel(access, name, metered), undefined)
+    const cheaper = await resolveVersion(access, await allowedModel(access, name, told), undefined)
     if (isAlike(asked.manifest, cheaper.manifest)) return cheaper
   } catch (error) {
     if (!isVergeError(error)) throw error
     throwIfAborted(access.context.signal)
   }
-  metered?.answeredBy(asked)
+  noted(access.context.ledger, asked)
   return asked
 }
 
 /** What an inference needs from outside, whichever way it was asked for. */
-export interface InferenceDeps extends ForwardingDeps {
+export interface InferenceDeps extends ForwardingDeps, ObservedDeps {
   readonly serving: Models & Runner
   readonly admission: Admission
   /** Limits and counts requests. Absent where nothing is limited and nobody counts. */

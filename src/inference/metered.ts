@@ -3,7 +3,6 @@ import { isVergeError, VergeError } from '../core/errors.ts'
 import type { CallerFacts, Metering, Permit } from '../metering/metering.ts'
 import { STATUS } from '../protocols/status.ts'
 import { openLedger, type RequestBounds, type RunLedger } from '../serving/ledger.ts'
-import type { ResolvedModel } from '../serving/serving.ts'
 import type { Access } from './access.ts'
 
 /** What is known of a request before anything of it is read. */
@@ -55,11 +54,6 @@ export class MeteredRequest {
   insteadOf(model: string): string | undefined {
     const models = this.#permit.low ? this.#permit.plan.whenLow?.models : undefined
     return models !== undefined && Object.hasOwn(models, model) ? models[model] : undefined
-  }
-
-  /** Says which version answers, where another one was chosen after all. */
-  answeredBy({ manifest }: ResolvedModel): void {
-    this.#ledger.model = `${manifest.model}@${manifest.version}`
   }
 
   /** @param failure why there is no answer; undefined where there is one */

@@ -73,10 +73,10 @@ export class Slot {
     this.#ticket = undefined
   }
 
-  /** The request has been answered. */
-  done(): void {
+  /** The request has been answered. @param failure what ended an answer that had begun */
+  done(failure?: unknown): void {
     this.leave()
-    this.#finish?.()
+    this.#finish?.(failure)
   }
 
   /** Does work that ends with an answer, and is done then unless the work keeps the slot. */

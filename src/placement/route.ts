@@ -4,7 +4,7 @@ import type { Clock, Logger } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import { costOf, type InputShapes } from '../engine/costs.ts'
 import type { Admission } from '../serving/admission.ts'
-import { charged } from '../serving/ledger.ts'
+import { charged, notePlace, noteRun } from '../serving/ledger.ts'
 import type { Generation, GenerationOptions, ResolvedModel, RunResult } from '../serving/serving.ts'
 import type { EdgeRunner, EdgeState } from './edge.ts'
 import { explainCandidates } from './explain-candidates.ts'
@@ -191,6 +191,7 @@ class PlannedRoute implements Route {
     const { clock, originPool, runRemotely } = this.#options
     const begun = clock.now()
     const units = priceOf(model, inputs)
+    notePlace(context.ledger, 'origin')
     // However many origins are tried, the run is paid for once.
     const { origin, value } = await charged(context.ledger, units, () =>
       originPool.attempt(
@@ -201,6 +202,8 @@ class PlannedRoute implements Route {
       ),
     )
     const { usdPerHour } = origin
+    notePlace(context.ledger, 'origin', origin.name)
+    noteRun(context.ledger, 'warm')
     if (context.ledger !== undefined) bookWork(context.ledger, { ms: clock.now() - begun, units, usdPerHour })
     return {
       outputs: value,

@@ -84,7 +84,7 @@ export class RpcService {
       const caller = await callerOf(call.props, options.token, this.#deps, contextOf(call, options))
       const ledger = openLedger()
       const answer = await this.#within(call, { requestId, caller }, options, ledger, (context) =>
-        this.#infer({ serving: this.#deps.serving, caller, context }, model, inputs, options),
+        this.#infer({ serving: this.#deps.serving, caller, context, via: 'rpc' }, model, inputs, options),
       )
       const { cache = null, cost, model: answered = null } = ledger
       this.#logAnswered({ requestId, model: answered, caller: callerInLog(caller), cache, cost })

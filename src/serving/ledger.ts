@@ -1,3 +1,4 @@
+import type { Place } from '../catalog/manifest.ts'
 import type { ErrorCode } from '../core/errors.ts'
 import { isVergeError } from '../core/errors.ts'
 
@@ -41,6 +42,16 @@ export interface RequestBounds {
   readonly smallest?: boolean | undefined
 }
 
+/** Whether weights were in memory; `cached`: the model was not run, the result cache had the outputs. */
+export type Start = 'warm' | 'cold' | 'cached'
+
+/** Milliseconds by this isolate's clock, which stands still during pure CPU work in production. */
+export interface RunTimings {
+  readonly loadMs: number
+  readonly queueMs: number
+  readonly runMs: number
+}
+
 /** How a request is answered, as far as known: written by the code that answers, read by headers, logs and limits. */
 export interface RunLedger {
   /** Price of all its runs, in a manifest's units. */
@@ -64,6 +75,16 @@ export interface RunLedger {
   lookups: number
   /** The version that answers, as `name@version`, as soon as it is known. */
   model?: string
+  /** Where it ran last, or was to run when it failed; left out: nowhere yet. */
+  place?: Place
+  /** The origin's name, where one answered. */
+  origin?: string
+  /** The status of that origin's answer, where the request was passed on as it was. */
+  originStatus?: number
+  /** The slowest start of its runs: `cached` only if all of them were answered by the result cache. */
+  start?: Start
+  /** Its runs here together; left out where none was timed. */
+  timings?: RunTimings
   /** Absent where nothing is limited. */
   permit?: RunPermit
   bounds?: RequestBounds
@@ -83,6 +104,31 @@ export function openLedger(): RunLedger {
     lookups: 0,
   }
 }
+
+/** Says where a request is run, before it is. What runs elsewhere after a failure says so again. */
+export function notePlace(ledger: RunLedger | undefined, place: Place, origin?: string): void {
+  if (ledger === undefined) return
+  ledger.place = place
+  if (origin === undefined) delete ledger.origin
+  else ledger.origin = origin
+}
+
+const SLOWEST_FIRST = ['cold', 'warm', 'cached'] as const
+
+/** Says how one of a request's runs went. A text that is written token by token has no timings. */
+export function noteRun(ledger: RunLedger | undefined, start: Start, timings?: RunTimings): void {
+  if (ledger === undefined) return
+  ledger.start = SLOWEST_FIRST.find((candidate) => candidate === start || candidate === ledger.start) ?? start
+  if (timings === undefined) return
+  const { loadMs, queueMs, runMs } = ledger.timings ?? NO_TIME
+  ledger.timings = {
+    loadMs: loadMs + timings.loadMs,
+    queueMs: queueMs + timings.queueMs,
+    runMs: runMs + timings.runMs,
+  }
+}
+
+const NO_TIME: RunTimings = { loadMs: 0, queueMs: 0, runMs: 0 }
 
 /** The most bytes of a body: the server's limit, or that of the caller's plan where it is smaller. */
 export function mostBodyBytes(bounds: RequestBounds | undefined, most: number): number {

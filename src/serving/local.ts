@@ -23,7 +23,7 @@ import type { Backlog } from './backlog.ts'
 import { type ArtifactCandidate, Candidates, type RefusedArtifact } from './candidates.ts'
 import type { FileCache } from './files.ts'
 import { Generating, runsOf } from './generating.ts'
-import { charged, chargedText, countedTokens } from './ledger.ts'
+import { charged, chargedText, countedTokens, notePlace, noteRun } from './ledger.ts'
 import type { RunCache } from './results/run-cache.ts'
 import type {
   Generation,
@@ -219,6 +219,7 @@ export class LocalServing implements Serving, Residence {
     this.#assertFit(artifact, [inputs])
     if (context.ledger !== undefined) context.ledger.cost += cost
     const { backlog, place, results, sessions } = this.#options
+    notePlace(context.ledger, place)
     const request = { ...this.#session(model, artifact), runBytes: runFootprint(artifact, elementsOf(inputs)) }
     // Answers from the cache need no share of the engine.
     const make = async () => {
@@ -230,6 +231,7 @@ export class LocalServing implements Serving, Residence {
       charged(context.ledger, cost, make),
     )
     if (result.start === 'cached') backlog?.spend(context.signal, cost)
+    noteRun(context.ledger, result.start, result.timings)
     return result
   }
 
@@ -267,6 +269,7 @@ export class LocalServing implements Serving, Residence {
     context: RunContext,
   ): Promise<Generation> {
     const { backlog, place, sessions } = this.#options
+    notePlace(context.ledger, place)
     backlog?.plan(context.signal, cost)
     const generating = new Generating({
       prompt,
@@ -280,6 +283,7 @@ export class LocalServing implements Serving, Residence {
       .use(this.#session(model, artifact), context, (session, use) => generating.with(session, use))
       .catch((error: unknown) => generating.fail(error))
     const { start } = await generating.begun
+    noteRun(context.ledger, start)
     const untimed = { start, timings: { loadMs: 0, queueMs: 0, runMs: 0 } }
     this.#statistics.succeeded(nameOf(model.manifest), untimed, 1, this.#options.clock.now())
     const { observer } = this.#options

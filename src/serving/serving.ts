@@ -5,7 +5,7 @@ import type { RequestContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { InputShapes } from '../engine/costs.ts'
 import type { EngineHealth, GenerateOptions } from '../engine/engine.ts'
-import type { RunLedger } from './ledger.ts'
+import type { RunLedger, RunTimings, Start } from './ledger.ts'
 import type { ModelStatistics } from './statistics.ts'
 
 /** Use of the result cache that a caller allows: read and write, write only, or none. */
@@ -39,8 +39,7 @@ export interface RunResult {
   readonly outputs: Tensors
   /** Undefined if the operator's own server ran its weights. */
   readonly artifact: Artifact | undefined
-  /** Whether the weights were already in memory; `cached`: the model was not run, the result cache had the outputs. */
-  readonly start: 'warm' | 'cold' | 'cached'
+  readonly start: Start
   /** Set where less than the best was answered: such a result is never kept. */
   readonly degraded?: boolean
   /** Where it ran; the edge if left out. */
@@ -49,8 +48,7 @@ export interface RunResult {
   readonly origin?: string
   /** Why there, as `verge-placement` says it: `only-place` if left out. */
   readonly reason?: string
-  /** Milliseconds by this isolate's clock, which stands still during pure CPU work in production. */
-  readonly timings: { readonly loadMs: number; readonly queueMs: number; readonly runMs: number }
+  readonly timings: RunTimings
 }
 
 export type GenerationOptions = Pick<GenerateOptions, 'stopTokens' | 'maxNewTokens' | 'choose' | 'signal'>

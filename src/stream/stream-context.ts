@@ -38,7 +38,7 @@ export function answerMessage(
     const current = (await deps.credentials?.stillCaller(caller, context)) ?? caller
     return infer<void>(
       deps,
-      { serving: deps.serving, caller: current, context, ...(facts && { facts }) },
+      { serving: deps.serving, caller: current, context, via: 'stream', ...(facts && { facts }) },
       {
         name: model,
         version,

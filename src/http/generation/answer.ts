@@ -64,6 +64,7 @@ async function streamed(
   const reader = new StreamReader(deps, c)
   const items = source.events(reader.signal)
   let last = -1
+  let failure: unknown
   try {
     const first = await items.next()
     slot?.keep()
@@ -76,13 +77,14 @@ async function streamed(
         last = event.index
         return opening + (event.kind === 'text' ? writer.text(event.index, event.text) : writer.ending(last, event))
       },
-      failed: (error) =>
-        reader.left
-          ? ''
-          : writer.failed(shownTo(c.get('caller'), reportedError(deps.logger, c, error)), c.get('requestId')),
+      failed: (error) => {
+        if (reader.left) return ''
+        failure = error
+        return writer.failed(shownTo(c.get('caller'), reportedError(deps.logger, c, error)), c.get('requestId'))
+      },
       ended: () => {
         reader.close()
-        slot?.done()
+        slot?.done(failure)
       },
       cancel: (reason) => reader.leave(reason),
     })

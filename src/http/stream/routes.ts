@@ -5,6 +5,7 @@ import { VergeError } from '../../core/errors.ts'
 import { validate } from '../../core/validation.ts'
 import { type Access, resolveVersion, shownTo, visibleModel } from '../../inference/access.ts'
 import { MeteredRequest } from '../../inference/metered.ts'
+import { ObservedRequest } from '../../inference/observed.ts'
 import { STATUS } from '../../protocols/status.ts'
 import { agreedProtocol, assertOffered, bearerOf, offeredProtocols } from '../../stream/protocols.ts'
 import { refusedSocket } from '../../stream/refused-socket.ts'
@@ -78,16 +79,19 @@ async function opened(deps: AppDeps, c: Context<AppEnv>, offered: readonly strin
     )
   }
   assertOffered(offered)
-  const access = { ...accessOf(deps, c), caller: await openedBy(deps, c, offered) }
-  if (deps.metering === undefined) return openedFor(deps, c, access)
+  const access = { ...accessOf(deps, c), caller: await openedBy(deps, c, offered), via: 'stream' }
   // A stream is counted when it is opened. Its messages are paid for as they are heard.
-  const metered = await MeteredRequest.begin(deps.metering, access, false)
+  const observed = ObservedRequest.begin(deps, access, { via: 'stream' })
+  let metered: MeteredRequest | undefined
   try {
-    const webSocket = await openedFor(deps, c, access, metered)
-    metered.finish()
+    metered = deps.metering && (await MeteredRequest.begin(deps.metering, access, false))
+    const webSocket = await openedFor(deps, c, access, { metered, observed })
+    metered?.finish()
+    observed?.finish()
     return webSocket
   } catch (error) {
-    metered.finish(error)
+    metered?.finish(error)
+    observed?.finish(error)
     throw error
   }
 }
@@ -96,9 +100,13 @@ async function openedFor(
   deps: AppDeps,
   c: Context<AppEnv>,
   access: Access,
-  metered?: MeteredRequest,
+  {
+    metered,
+    observed,
+  }: { readonly metered?: MeteredRequest | undefined; readonly observed?: ObservedRequest | undefined },
 ): Promise<Response['webSocket']> {
   const alias = await visibleModel(access, c.req.param('model') ?? '')
+  observed?.found(alias.model)
   const granted = metered?.forModel(alias.model)
   if (granted !== undefined) await granted
   const { version, probabilities, ...speech } = validate(querySchema, c.req.query(), 'The query')

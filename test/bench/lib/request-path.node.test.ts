@@ -15,10 +15,11 @@ const BUDGETS: Readonly<Record<string, number>> = {
   // which counts what runs take and has them paid for; two begin and end a request that is limited and counted,
   // and two say that this one has no limits. One keeps secrets out of the log, by the form that they have.
   // The order of an inference, the slot, what is passed on to origins, what runs a model, and what has tokens paid for change for reasons of their own.
-  'POST /run/digits, a PNG': 61,
-  'POST /v2/models/digits/infer, binary tensors': 48,
+  // One tells who watches what the inference did.
+  'POST /run/digits, a PNG': 62,
+  'POST /v2/models/digits/infer, binary tensors': 49,
   // Of it two that all protocols of texts share, and one that reads what the origin took.
-  'POST /v1/chat/completions, streamed by an origin': 46,
+  'POST /v1/chat/completions, streamed by an origin': 47,
 }
 
 /** Handlers that inference calls back, and a task that has its model run. */
