@@ -45,7 +45,7 @@ function tensorDistance(expected: Tensor, found: Tensor): number {
 }
 
 /** Of two vectors of the same length; infinite where one has a value that is not finite. */
-export function vectorDistance(expected: Float32Array, found: Float32Array): number {
+function vectorDistance(expected: Float32Array, found: Float32Array): number {
   if (expected.length !== found.length) return Number.POSITIVE_INFINITY
   let apart = 0
   let length = 0

@@ -13,7 +13,10 @@ const UNCHECKED = [
   'latency and throughput beside the CPU provider',
 ] as const
 
-/** The document's section while no GPU was at hand. */
+/**
+ * The section of docs/origin/gpu.md as long as the check has not run on a GPU.
+ * @public
+ */
 export const UNPROVEN = `**Unproven.** The check has not run on a GPU. Of the providers \`cuda\` and \`webgpu\` this is unproven:
 ${UNCHECKED.map((what) => `\n- ${what}`).join('')}`
 
