@@ -38,6 +38,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'rpc',
       'config',
       'version.ts',
+      'operations',
       'core',
       'access',
       'catalog',
@@ -67,6 +68,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'version.ts': { rooms: [], packages: [] },
   http: {
     rooms: [
+      'operations',
       'protocols',
       'protocols/browser',
       'telemetry',
@@ -85,6 +87,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'version.ts',
     ],
     packages: ['hono', 'zod'],
+  },
+  // What an operator is told of all isolates: read from where each part is kept, and judged.
+  operations: {
+    rooms: ['protocols', 'metering', 'placement', 'access', 'audit', 'catalog', 'weights', 'core'],
+    packages: [],
   },
   // Sockets that stay open, and the Durable Object behind each.
   stream: {

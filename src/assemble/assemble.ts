@@ -14,6 +14,7 @@ import { admissionsOf } from './admission.ts'
 import type { Env } from './env.ts'
 import { floodGuardsOf } from './floods.ts'
 import { metersOf } from './metering.ts'
+import { operationsOf } from './operations.ts'
 import { originsOf } from './origins.ts'
 import { givenToOrigins, releaseCheckOf } from './releases.ts'
 import { type Services, servicesOf } from './services.ts'
@@ -55,6 +56,7 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     metering,
     limited: { plans: config.plans, models: config.modelLimits },
     ...(usage && { usage }),
+    operations: operationsOf(env, config, stores, keys, serving, remote, shared),
     admission: admissions.requests,
     downloads: {
       chunks: new ChunkPassage(stores.copies, stores.truth, shared),

@@ -18,6 +18,8 @@ import type { Shared } from './shared.ts'
 export interface Origins {
   readonly placement: OriginPlacement
   readonly origins: readonly Origin[]
+  readonly originPool: OriginPool
+  readonly health: HealthView
   /** Of what origins ask for. */
   readonly signatures: NonNullable<AppDeps['signatures']>
 }
@@ -59,7 +61,7 @@ export function originsOf(
       sendOn(origin, model, request, context, { clock, limits, onLateFault }),
   })
   const secrets = configs.flatMap(({ auth }) => (auth.type === 'hmac' ? [String(env[auth.key])] : []))
-  return { placement, origins, signatures: originSignatures([...new Set(secrets)], clock) }
+  return { placement, origins, originPool, health, signatures: originSignatures([...new Set(secrets)], clock) }
 }
 
 function isFetcher(value: unknown): value is Fetcher {

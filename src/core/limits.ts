@@ -495,6 +495,23 @@ export const LIMITS = {
   /** Days that one question for usage may be about. */
   usageQueryDays: 366,
 
+  /** How long an isolate answers an operator with what it has read of traffic and origins: about as often as `verge top` asks. */
+  operationsTtlMs: 2_000,
+  /** The same for what is read from R2: usage, which is written once a minute, recent changes, and the list of models. */
+  operationsStoreTtlMs: 10_000,
+  /** A part of the report that takes longer is left out of it. */
+  operationsPartMs: 5_000,
+  /** Models in the report, those with the most requests first: a page of them for a person. */
+  operationsModels: 100,
+  /** Callers in the report, those who spent most today first. The name and plan of each key are a read. */
+  operationsCallers: 20,
+  /** Callers whose month is added up, a read each. "npx verge usage" reads all. */
+  operationsSnapshots: 200,
+  /** Pages of a thousand names of snapshots that are looked through for those. */
+  operationsUsagePages: 5,
+  /** Entries of the audit log in the report. */
+  operationsChanges: 20,
+
   /** Rows of one batch: an encoder of MiniLM's shape gains little beyond 16 texts of 16 tokens (bench/README.md). */
   batchRows: 32,
   /** How long a batch waits for company at most: as long as the quickest run of an encoder takes. */

@@ -7,6 +7,7 @@ import type { WorkLane } from '../core/work.ts'
 import type { CallContext } from '../inference/call.ts'
 import type { Metering } from '../metering/metering.ts'
 import type { UsageQueries } from '../metering/usage/usage-queries.ts'
+import type { OperationsReader } from '../operations/operations.ts'
 import type { Placement } from '../placement/placement.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { Residence, Serving } from '../serving/serving.ts'
@@ -69,6 +70,8 @@ export interface AppDeps {
   readonly weights?: Store
   /** What callers have used. Absent where nothing is counted, as on an origin. */
   readonly usage?: UsageQueries
+  /** What an operator is told of all isolates. Absent on an origin, which has metrics of its own. */
+  readonly operations?: OperationsReader
   /** What gives weights to browsers. Absent where they get none, as on an origin. */
   readonly downloads?: Downloads
   /** Absent where everything is computed here, as on an origin. */

@@ -1,6 +1,6 @@
 import { keyRecordKey } from '../../access/keys/record.ts'
+import { describeChange } from '../../audit/describe.ts'
 import { aliasKey } from '../../catalog/keys.ts'
-import { describeChange } from '../audit/describe.ts'
 import { type ListedEntries, listEntries } from '../audit/list.ts'
 import { adopt, describeAudit, describeDifference, isIntact, verifyAudit } from '../audit/verify.ts'
 import { defineCommand } from '../command.ts'

@@ -1,5 +1,9 @@
 /** Text for a terminal. It may contain untrusted names, so control characters are replaced. */
 
+import { printable } from '../../core/printable.ts'
+
+export { printable }
+
 const KiB = 1024
 const UNITS = ['KiB', 'MiB', 'GiB'] as const
 
@@ -58,11 +62,6 @@ export function table(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join('\n')
-}
-
-/** Text without what would move a terminal's cursor, change its colours or turn the direction of writing. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\ufffd')
 }
 
 /** The same for text of several lines. */

@@ -1,8 +1,8 @@
 import { LIMITS } from '../../core/limits.ts'
 import { addCounts, type Counts, NO_COUNTS } from '../../metering/usage/counts.ts'
-import { readSnapshot, snapshotNamed, snapshotsOf, type UsageSnapshot } from '../../metering/usage/snapshot.ts'
+import { monthSnapshotKeys, snapshotAt } from '../../metering/usage/month-snapshots.ts'
+import type { UsageSnapshot } from '../../metering/usage/snapshot.ts'
 import { ofAllDays, totalOf, type UsageByModel } from '../../metering/usage/usage-by-day.ts'
-import { readAtMost } from '../../weights/body.ts'
 import type { Store } from '../../weights/store.ts'
 import { inParallel } from '../push/pool.ts'
 
@@ -34,7 +34,7 @@ const MOST_PRINCIPALS = 10_000
 
 /** Adds up the snapshots of a month as they are read, so that no more than the sums is held. @throws store_unavailable */
 export async function readUsage(truth: Store, request: UsageRequest, signal: AbortSignal): Promise<ReadUsage> {
-  const { keys, truncated } = await keysOf(truth, request, signal)
+  const { keys, truncated } = await monthSnapshotKeys(truth, { ...request, most: MOST_PRINCIPALS }, signal)
   const groups = new Map<string, Counts>()
   const lastUsedAt = new Map<string, number>()
   const times: number[] = []
@@ -45,7 +45,7 @@ export async function readUsage(truth: Store, request: UsageRequest, signal: Abo
     keys,
     LIMITS.parallelFetches,
     async (key) => {
-      const snapshot = await snapshotAt(truth, key, signal)
+      const snapshot = await snapshotAt(truth, key, LIMITS.usageSnapshotBytes, signal)
       if (snapshot === undefined) {
         faults.push(`"${key}" is not a snapshot that this version of Verge can read.`)
         return
@@ -60,23 +60,6 @@ export async function readUsage(truth: Store, request: UsageRequest, signal: Abo
   const sorted = new Map([...groups].sort(([a], [b]) => (a < b ? -1 : 1)))
   const written = times.length === 0 ? undefined : { oldest: Math.min(...times), newest: Math.max(...times) }
   return { groups: sorted, total: totalOf(sorted), lastUsedAt, written, faults }
-}
-
-async function keysOf(truth: Store, { month, principal }: UsageRequest, signal: AbortSignal) {
-  const keys: string[] = []
-  for (let cursor: string | undefined; ; ) {
-    const page = await truth.list(snapshotsOf(principal), { cursor, signal })
-    keys.push(...page.keys.filter((key) => snapshotNamed(key)?.month === month))
-    cursor = page.cursor
-    const truncated = keys.length > MOST_PRINCIPALS
-    if (cursor === undefined || truncated) return { keys: keys.slice(0, MOST_PRINCIPALS), truncated }
-  }
-}
-
-async function snapshotAt(truth: Store, key: string, signal: AbortSignal): Promise<UsageSnapshot | undefined> {
-  const found = await truth.get(key, { signal })
-  const bytes = found && (await readAtMost(found.body, LIMITS.usageSnapshotBytes, signal))
-  return bytes ? readSnapshot(bytes) : undefined
 }
 
 function grouped({ days, principal }: UsageSnapshot, group: Group): UsageByModel {

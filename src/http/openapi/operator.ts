@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { usagePrincipalsSchema, usageReportSchema } from '../../protocols/usage.ts'
 import { errorBodySchema } from '../../protocols/verge/error.ts'
+import { operationsBodySchema } from '../../protocols/verge/operations.ts'
 import { type JsonSchema, jsonAnswer, type SchemaSet } from './schemas.ts'
 
 const explanationSchema = z
@@ -76,6 +77,14 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
         summary: 'Whose usage there is (operator only)',
         parameters: [parameter('cursor', 'query', text)],
         responses: { 200: jsonAnswer(schemas.use(usagePrincipalsSchema), 'A page of principals'), default: failure },
+      },
+    },
+    '/v1/operations': {
+      get: {
+        operationId: 'operations',
+        tags: ['service'],
+        summary: 'Health, traffic, cost and changes of all isolates (the operator, and keys that allow "metrics" for all models)',
+        responses: { 200: jsonAnswer(schemas.use(operationsBodySchema), 'The report'), default: failure },
       },
     },
     '/store': {

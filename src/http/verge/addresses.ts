@@ -18,5 +18,6 @@ export const vergeAddresses: readonly Address[] = [
   works('POST', '/v1/tokens', 'always', 'Mints a token for a page, by a key that may'),
   works('GET', '/v1/usage', 'always', 'What the caller has used, by day or model'),
   works('GET', '/v1/usage/principals', 'always', 'Whose usage there is, for the operator'),
+  works('GET', '/v1/operations', 'always', 'Health, traffic, cost and changes of all isolates, for the operator'),
   works('GET', '/openapi.json', 'always', 'Every route, with schemas and examples'),
 ]

@@ -6,6 +6,7 @@ import { weightsRoutes } from '../browser/weights.ts'
 import { explainRoutes } from '../explain/routes.ts'
 import { health } from '../health.ts'
 import { modelRoutes } from '../models/routes.ts'
+import { operationsRoutes } from '../operations/routes.ts'
 import { openApiRoutes } from '../openapi/routes.ts'
 import { pageFor } from '../page/page.ts'
 import { rerankRoutes } from '../rerank/routes.ts'
@@ -37,6 +38,7 @@ export function vergeRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
   }
   app.route('/v1/tokens', tokenRoutes(deps))
   app.route('/v1/usage', usageRoutes(deps))
+  app.route('/v1/operations', operationsRoutes(deps))
   app.route('/openapi.json', openApiRoutes(deps, tasks))
   return app
 }

@@ -1,7 +1,7 @@
-import type { AuditEntry } from '../../audit/entry.ts'
-import { canonicalJson } from '../../catalog/canonical-json.ts'
-import { isObject } from '../../core/objects.ts'
-import { printable } from '../terminal/format.ts'
+import { canonicalJson } from '../catalog/canonical-json.ts'
+import { isObject } from '../core/objects.ts'
+import { printable } from '../core/printable.ts'
+import type { AuditEntry } from './entry.ts'
 
 /** Fields that change with every write and say nothing of their own. */
 const IMPLIED = new Set([
