@@ -83,7 +83,8 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
       get: {
         operationId: 'operations',
         tags: ['service'],
-        summary: 'Health, traffic, cost and changes of all isolates (the operator, and keys that allow "metrics" for all models)',
+        summary:
+          'Health, traffic, cost and changes of all isolates (the operator, and keys that allow "metrics" for all models)',
         responses: { 200: jsonAnswer(schemas.use(operationsBodySchema), 'The report'), default: failure },
       },
     },
