@@ -1,5 +1,5 @@
 import type { Alias } from '../catalog/alias.ts'
-import type { OperationsModel } from '../protocols/verge/operations.ts'
+import type { OperationsCanary, OperationsModel } from '../protocols/verge/operations.ts'
 import type { HourOfTraffic, TrafficOfModel } from './traffic.ts'
 
 /** What is known of all models, each part from a source of its own; undefined where it could not be read. */
@@ -41,8 +41,21 @@ function rowOf(
     model,
     ...(alias && { visibility: alias.visibility }),
     live: alias?.live.map(({ version, weight }) => ({ version, weight })) ?? [],
+    ...(alias?.canary && { canary: canaryOf(alias, alias.canary) }),
+    ...(alias?.stopped && { stopped: stopOf(alias.stopped) }),
     traffic: traffic === undefined ? null : { last5m: traffic.last5m, lastHour: traffic.lastHour },
     versions: [...(traffic?.versions ?? [])],
     ...(costTodayUsd !== undefined && { costTodayUsd }),
   }
+}
+
+function canaryOf({ live }: Pick<Alias, 'live'>, canary: NonNullable<Alias['canary']>): OperationsCanary {
+  const { against, guarded, shadow, version } = canary
+  const total = live.reduce((sum, { weight }) => sum + weight, 0)
+  const own = live.find((each) => each.version === version)?.weight ?? 0
+  return { version, against, share: own / total, ...(shadow !== undefined && { shadow }), guarded }
+}
+
+function stopOf({ at, reason, version }: NonNullable<Alias['stopped']>): NonNullable<OperationsModel['stopped']> {
+  return { version, at: new Date(at * 1000).toISOString(), reason }
 }

@@ -66,6 +66,28 @@ describe('the report', () => {
     ])
   })
 
+  it('names the canary of a model, and the one that was stopped', async () => {
+    const on = {
+      ...alias('digits'),
+      live: [
+        { version: '1', weight: 19 },
+        { version: '2', weight: 1 },
+      ],
+    }
+    const stopped = { generation: 1, version: '2', at: 1_764_504_000, reason: 'It failed more often.' }
+    const { operations } = await setup({
+      models: async () => [
+        { ...on, canary: { version: '2', against: '1', shadow: 0.5, guarded: true } },
+        { ...alias('reviews'), stopped },
+      ],
+    })
+    const { alerts, models } = await operations.read(testContext())
+    const [reviews, digits] = models ?? []
+    expect(digits?.canary).toEqual({ version: '2', against: '1', share: 0.05, shadow: 0.5, guarded: true })
+    expect(reviews?.stopped).toEqual({ version: '2', at: '2025-11-30T12:00:00.000Z', reason: 'It failed more often.' })
+    expect(alerts[0]?.what).toBe('Version 2 of reviews was taken back: It failed more often.')
+  })
+
   it('keeps each part for a few seconds, those from R2 for longer', async () => {
     const { clock, operations, reads } = await setup()
     await operations.read(testContext())
