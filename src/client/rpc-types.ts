@@ -56,6 +56,11 @@ export interface VergeCallOptions {
   readonly token?: string | undefined
   /** A version other than the live one. */
   readonly version?: string | undefined
+  /**
+   * While several versions are live, calls with the same text are answered by the same one: a user of the calling Worker's, for
+   * example. 1 to 128 visible characters of ASCII. Without it each call is given a version by itself, unless `token` says who calls.
+   */
+  readonly sticky?: string | undefined
   /** Shortens the wait. */
   readonly timeoutMs?: number | undefined
   /** Letters, digits, ".", "_" and "-", at most 128: stands in the logs. */

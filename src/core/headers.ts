@@ -4,6 +4,8 @@
 export const REQUEST_ID_HEADER = 'x-request-id'
 /** Of requests: milliseconds that the caller waits at most. */
 export const TIMEOUT_HEADER = 'verge-timeout-ms'
+/** Of requests: those with the same text are answered by one version while several are live. */
+export const STICKY_HEADER = 'verge-sticky'
 /** Of requests: where the caller wants the request to be computed: `edge`, `origin` or `auto`. */
 export const PLACE_HEADER = 'verge-place'
 /** Of answers: where the request was computed, and why. An RFC 9651 item. */

@@ -15,7 +15,7 @@ export interface CallOptions {
   readonly late?: VergeError
   readonly waitUntil: CallContext['waitUntil']
   /** What the caller allows and wants besides. */
-  readonly more?: Pick<CallContext, 'cache' | 'ledger' | 'placement'>
+  readonly more?: Pick<CallContext, 'cache' | 'ledger' | 'placement' | 'sticky'>
 }
 
 /** Does work for a caller, with one signal for the caller's leaving and for the deadline. */

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { type Caller, callerInLog, callerName } from '../access/authorize.ts'
 import type { CallerContext } from '../access/credentials.ts'
+import { stickyOf } from '../access/sticky.ts'
 import { type Manifest, MODEL_NAME } from '../catalog/manifest.ts'
 import type { VergeInputs, VergeOutcome, VergeReply } from '../client/rpc-types.ts'
 import { paceOf } from '../core/body.ts'
@@ -46,6 +47,10 @@ const commonSchema = z.strictObject({
   token: z.string().optional(),
   version: z.string().optional(),
   timeoutMs: z.number().int().positive().optional(),
+  sticky: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,128}$/, 'must have 1 to 128 visible characters of ASCII')
+    .optional(),
   requestId: z.string().regex(REQUEST_ID).optional(),
   signal: z.instanceof(AbortSignal, { error: 'an AbortSignal is needed' }).optional(),
 })
@@ -142,7 +147,7 @@ export class RpcService {
     work: (context: CallContext) => Promise<T>,
   ): Promise<T> {
     const { deadlineMs } = this.#deps.config
-    const { cache, signal, timeoutMs = deadlineMs } = options
+    const { cache, signal, sticky: asked, timeoutMs = deadlineMs } = options
     return withCall(
       this.#deps,
       {
@@ -153,6 +158,8 @@ export class RpcService {
         more: {
           cache: { mode: cache === undefined ? 'use' : MODES[cache], scope: callerName(caller) },
           ledger,
+          // A binding brings no address: anonymous callers are told apart by what the call itself says.
+          sticky: stickyOf(caller, { asked }),
           // A binding brings no place: the caller's Worker runs where this one does.
           placement: { hint: 'auto' },
         },

@@ -1,6 +1,6 @@
 import type { Caller } from '../access/authorize.ts'
 import { type ErrorCode, VergeError, type VergeErrorOptions } from '../core/errors.ts'
-import { REQUEST_ID_HEADER, TIMEOUT_HEADER } from '../core/headers.ts'
+import { REQUEST_ID_HEADER, STICKY_HEADER, TIMEOUT_HEADER } from '../core/headers.ts'
 import type { Limits } from '../core/limits.ts'
 import { failureFields, ownCode } from '../protocols/failure-fields.ts'
 import { measureInput } from './measure.ts'
@@ -15,6 +15,7 @@ interface WritingOptions {
   readonly requestId: string
   readonly version?: string | undefined
   readonly timeoutMs?: number | undefined
+  readonly sticky?: string | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -27,7 +28,7 @@ export function rpcGenerationRequest(
   path: WritingPath,
   model: string,
   body: unknown,
-  { requestId, signal, timeoutMs, version }: WritingOptions,
+  { requestId, signal, sticky, timeoutMs, version }: WritingOptions,
   { jsonContainers, textBodyBytes }: Pick<Limits, 'jsonContainers' | 'textBodyBytes'>,
 ): Request {
   measureInput(body, { maxBytes: textBodyBytes, maxContainers: jsonContainers, views: false })
@@ -45,6 +46,7 @@ export function rpcGenerationRequest(
       'content-type': 'application/json',
       [REQUEST_ID_HEADER]: requestId,
       ...(timeoutMs !== undefined && { [TIMEOUT_HEADER]: String(timeoutMs) }),
+      ...(sticky !== undefined && { [STICKY_HEADER]: sticky }),
     },
     ...(signal && { signal }),
   })

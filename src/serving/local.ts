@@ -1,8 +1,9 @@
 import type { Alias } from '../catalog/alias.ts'
+import { chooseLive } from '../catalog/choose-live.ts'
 import { quantizesRowsTogether } from '../catalog/dtype.ts'
 import type { Artifact, Manifest, Place } from '../catalog/manifest.ts'
 import type { ModelFile } from '../catalog/model-file.ts'
-import { type CatalogReader, chooseLive } from '../catalog/reader.ts'
+import type { CatalogReader } from '../catalog/reader.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
 import { bytesHeld, type Tensors } from '../core/tensors.ts'
@@ -104,7 +105,7 @@ export class LocalServing implements Serving, Residence {
   }
 
   async resolve(alias: Alias, version: string | undefined, context: RunContext): Promise<ResolvedModel> {
-    const chosen = version ?? chooseLive(alias, this.#options.random())
+    const chosen = version ?? chooseLive(alias, { sticky: context.sticky, random: this.#options.random })
     const digest = Object.hasOwn(alias.versions, chosen) ? alias.versions[chosen] : undefined
     if (digest === undefined) {
       throw new VergeError('version_not_found', `Model "${alias.model}" has no version "${chosen}".`, {

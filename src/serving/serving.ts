@@ -23,6 +23,8 @@ export interface RunContext extends RequestContext {
    * cached per caller.
    */
   readonly cache?: { readonly mode: CacheMode; readonly scope: string }
+  /** Whose requests one version answers while several are live. Absent: each is given one by itself. Never logged. */
+  readonly sticky?: string | undefined
   readonly ledger?: RunLedger
 }
 

@@ -3,7 +3,7 @@ import { canonicalJson } from '../../src/catalog/canonical-json.ts'
 import { aliasKey, blobKey, manifestKey } from '../../src/catalog/keys.ts'
 import { MANIFEST_SCHEMA, type Manifest } from '../../src/catalog/manifest.ts'
 import { parseManifest } from '../../src/catalog/parse.ts'
-import { CatalogReader, chooseLive } from '../../src/catalog/reader.ts'
+import { CatalogReader } from '../../src/catalog/reader.ts'
 import { blobsOf } from '../../src/catalog/servable.ts'
 import { CatalogWriter } from '../../src/catalog/writer.ts'
 import { isVergeError } from '../../src/core/errors.ts'
@@ -694,21 +694,6 @@ describe('listing', () => {
     const { reader, logged } = readerOf([r2], { modelsListed: 2 })
     expect(await reader.list()).toHaveLength(2)
     expect(logged).toMatchObject([{ event: 'list_truncated', fields: { limit: 2 } }])
-  })
-})
-
-describe('chooseLive', () => {
-  it('picks by weight', () => {
-    const live = [
-      { version: 'a', weight: 1 },
-      { version: 'b', weight: 0.5 },
-      { version: 'c', weight: 2.5 },
-    ]
-    const picks = Array.from({ length: 400 }, (_, i) => chooseLive({ live }, i / 400))
-    const count = (version: string): number => picks.filter((pick) => pick === version).length
-    expect([count('a'), count('b'), count('c')]).toEqual([100, 50, 250])
-    expect(chooseLive({ live }, 1 - Number.EPSILON)).toBe('c')
-    expect(chooseLive({ live: [{ version: 'only', weight: 3 }] }, 0.999)).toBe('only')
   })
 })
 

@@ -206,6 +206,33 @@ describe('the model list', () => {
   })
 })
 
+describe('a caller while a canary is live', () => {
+  const live = ['1', '2'].map((version) => ({ version, weight: 50 }))
+  const canary = { version: '2', against: '1', guarded: true }
+  const onTrial = { ...open, alias: { ...open.alias, live, canary } }
+
+  /** The versions that answer a caller again and again, over different protocols. */
+  async function versionsFor(headers: Record<string, string>): Promise<string> {
+    const { request, post } = testApp({ models: [onTrial] })
+    const answers = [
+      await post('/v2/models/open/infer', INFER, headers),
+      await post('/run/open', { inputs: 'x' }, headers),
+      await request('/v2/models/open', { headers }),
+    ]
+    return [...new Set(answers.map((answer) => answer.headers.get('verge-model')?.slice('open@'.length)))].join()
+  }
+
+  it('meets the same version each time, and others may meet the other one', async () => {
+    const seen: string[] = []
+    for (let n = 0; n < 20; n++)
+      seen.push(await versionsFor({ 'cf-connecting-ip': `203.0.113.${n}`, 'user-agent': 'a' }))
+    expect([...new Set(seen)].sort()).toEqual(['1', '2'])
+    const users: string[] = []
+    for (let n = 0; n < 20; n++) users.push(await versionsFor({ ...OPERATOR, 'verge-sticky': `user-${n}` }))
+    expect([...new Set(users)].sort()).toEqual(['1', '2'])
+  })
+})
+
 describe('the version that answers', () => {
   it('is named on every answer from the moment that it is known, errors included', async () => {
     const { request, post } = testApp({ models })

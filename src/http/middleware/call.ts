@@ -1,7 +1,8 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
-import { callerInLog, callerName } from '../../access/authorize.ts'
+import { type Caller, callerInLog, callerName } from '../../access/authorize.ts'
 import { claimsSignature } from '../../access/signature.ts'
+import { stickyOf } from '../../access/sticky.ts'
 import { declaredLength } from '../../core/body.ts'
 import { VergeError } from '../../core/errors.ts'
 import {
@@ -11,6 +12,7 @@ import {
   PLACE_HEADER,
   PLACEMENT_HEADER,
   RESULT_CACHE_HEADER,
+  STICKY_HEADER,
   TIMEOUT_HEADER,
   USAGE_HEADER,
 } from '../../core/headers.ts'
@@ -128,8 +130,9 @@ function degrees(value: unknown, most: number): number | undefined {
 }
 
 /**
- * Opens the result cache to a request, as far as its `Cache-Control` allows, and says what came of it. Stands behind the
- * middleware that learns who is calling: results of private models are kept for each caller alone.
+ * Opens the result cache to a request, as far as its `Cache-Control` allows, and says what came of it; and notes whose request
+ * it is, for the choice of a version. Stands behind the middleware that learns who is calling: results of private models are
+ * kept for each caller alone.
  */
 export function resultCache(): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
@@ -142,10 +145,21 @@ export function resultCache(): MiddlewareHandler<AppEnv> {
       ...c.get('context'),
       cache: { mode: modeOf(c.req.header('cache-control')), scope: callerName(caller) },
       ledger,
+      sticky: stickyIn(c, caller),
     })
     await next()
     if (ledger.cache !== undefined && c.res.ok) c.res.headers.set(RESULT_CACHE_HEADER, ledger.cache)
   }
+}
+
+/** Whose request it is while several versions are live. */
+export function stickyIn(c: Context<AppEnv>, caller: Caller): string | undefined {
+  const { headers } = c.req.raw
+  return stickyOf(caller, {
+    asked: headers.get(STICKY_HEADER) ?? undefined,
+    address: headers.get('cf-connecting-ip') ?? undefined,
+    userAgent: headers.get('user-agent') ?? undefined,
+  })
 }
 
 /** RFC 9111, 5.2.1: `no-store` leaves no trace; `no-cache` and `max-age=0` want a fresh answer, which may be kept. */

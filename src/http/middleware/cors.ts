@@ -7,6 +7,7 @@ import {
   PLACEMENT_HEADER,
   REQUEST_ID_HEADER,
   RESULT_CACHE_HEADER,
+  STICKY_HEADER,
   TIMEOUT_HEADER,
 } from '../../core/headers.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
@@ -69,6 +70,7 @@ const ALLOWED = [
   'range',
   JSON_LENGTH_HEADER,
   PLACE_HEADER,
+  STICKY_HEADER,
   TIMEOUT_HEADER,
   REQUEST_ID_HEADER,
   ...SENT_BY_CLIENTS,

@@ -12,6 +12,7 @@ import { refusedSocket } from '../../stream/refused-socket.ts'
 import { vadSettings } from '../../stream/vad-stream.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
+import { stickyIn } from '../middleware/call.ts'
 import { callerOf } from '../middleware/caller.ts'
 import { reportedError } from '../middleware/errors.ts'
 import { allowedOrigin } from './origin.ts'
@@ -79,7 +80,9 @@ async function opened(deps: AppDeps, c: Context<AppEnv>, offered: readonly strin
     )
   }
   assertOffered(offered)
-  const access = { ...accessOf(deps, c), caller: await openedBy(deps, c, offered), via: 'stream' }
+  const caller = await openedBy(deps, c, offered)
+  const context = { ...c.get('context'), sticky: stickyIn(c, caller) }
+  const access = { ...accessOf(deps, c), caller, context, via: 'stream' }
   // A stream is counted when it is opened. Its messages are paid for as they are heard.
   const observed = ObservedRequest.begin(deps, access, { via: 'stream' })
   let metered: MeteredRequest | undefined

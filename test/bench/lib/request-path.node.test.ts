@@ -14,12 +14,13 @@ const BUDGETS: Readonly<Record<string, number>> = {
   // Of it one that finds the drawing in a picture of a sign, and in each of them one that looks for a credential, and the ledger,
   // which counts what runs take and has them paid for; two begin and end a request that is limited and counted,
   // and two say that this one has no limits. One keeps secrets out of the log, by the form that they have.
+  // One says whose request it is, and one chooses among the live versions by that.
   // The order of an inference, the slot, what is passed on to origins, what runs a model, and what has tokens paid for change for reasons of their own.
   // One tells who watches what the inference did.
-  'POST /run/digits, a PNG': 62,
-  'POST /v2/models/digits/infer, binary tensors': 49,
+  'POST /run/digits, a PNG': 64,
+  'POST /v2/models/digits/infer, binary tensors': 51,
   // Of it two that all protocols of texts share, and one that reads what the origin took.
-  'POST /v1/chat/completions, streamed by an origin': 47,
+  'POST /v1/chat/completions, streamed by an origin': 49,
 }
 
 /** Handlers that inference calls back, and a task that has its model run. */
