@@ -13,6 +13,7 @@ import { errorHandler } from './http/middleware/errors.ts'
 import { refuseOtherMethods } from './http/middleware/methods.ts'
 import { requestId } from './http/middleware/request-id.ts'
 import { securityHeaders } from './http/middleware/security-headers.ts'
+import { arrival, traced } from './http/middleware/trace.ts'
 import { mountProtocols } from './http/mount.ts'
 import { oipRoutes } from './http/oip/routes.ts'
 import { ollamaRoutes } from './http/ollama/routes.ts'
@@ -46,9 +47,11 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     // What is answered depends on the caller and on the moment, errors included; what does not says so.
     c.res.headers.set('cache-control', c.get('cacheControl') ?? 'no-store')
   })
+  if (deps.tracer !== undefined) app.use(arrival(deps.tracer))
   app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger, runs: deps.runs }))
   app.use(placementHints())
   app.use(caller(deps))
+  if (deps.tracer !== undefined) app.use(traced(deps.tracer))
   app.use(resultCache())
   app.use(answered(logger, deps.requestLog))
 

@@ -2,6 +2,7 @@ import { env as bindings, WorkerEntrypoint } from 'cloudflare:workers'
 import { assemble, type Verge } from './assemble/assemble.ts'
 import type { Env } from './assemble/env.ts'
 import type { Platform } from './assemble/shared.ts'
+import { tracerOf } from './assemble/traces.ts'
 import type {
   VergeBinding,
   VergeCallOptions,
@@ -201,13 +202,15 @@ async function assembled(env: Env): Promise<Verge> {
     return verge
   }
   const config = await checkedConfig(env)
+  const tracer = await tracerOf(config, PLATFORM)
   // Asked again after the wait: of two first requests, both would make an engine with a memory of its own.
-  verge ??= assemble(env, config, PLATFORM)
+  verge ??= assemble(env, config, PLATFORM, tracer)
   return verge
 }
 
 async function prepare(env: Env): Promise<void> {
-  const made = assemble(env, await checkedConfig(env), PLATFORM)
+  const config = await checkedConfig(env)
+  const made = assemble(env, config, PLATFORM, await tracerOf(config, PLATFORM))
   // The router makes its tables when it is asked for the first time.
   made.app.router.match('GET', '/')
   prepared = { env, verge: made }

@@ -54,8 +54,9 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'media',
       'placement',
       'placement/remote',
+      'telemetry/traces',
     ],
-    packages: [],
+    packages: ['node:async_hooks'],
   },
   // A made-up request to a made-up model, while an isolate starts.
   rehearsal: { rooms: ['assemble', 'protocols', 'engine/verge', 'media', 'catalog', 'core'], packages: [] },
@@ -64,7 +65,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['hono'],
   },
   // Variables and secrets of the Worker: parsing, checks and their descriptions.
-  config: { rooms: ['placement', 'protocols', 'access', 'catalog', 'core'], packages: ['zod'] },
+  config: { rooms: ['telemetry/traces', 'placement', 'protocols', 'access', 'catalog', 'core'], packages: ['zod'] },
   'version.ts': { rooms: [], packages: [] },
   http: {
     rooms: [
@@ -292,6 +293,18 @@ const ROOMS: Readonly<Record<string, Room>> = {
   compile: { rooms: ['engine/verge', 'onnx', 'onnx/schema', 'core'], packages: [] },
   onnx: { rooms: ['onnx/schema', 'core'], packages: ['@bufbuild/protobuf'] },
   'onnx/schema': { rooms: [], packages: ['@bufbuild/protobuf'] },
+  // Spans by OpenTelemetry, and what makes them of stores, catalogue and engine. Loaded where traces are configured.
+  'telemetry/traces': {
+    rooms: ['metering', 'catalog', 'weights', 'engine', 'core'],
+    packages: [
+      '@opentelemetry/api',
+      '@opentelemetry/core',
+      '@opentelemetry/otlp-transformer',
+      '@opentelemetry/resources',
+      '@opentelemetry/sdk-trace',
+      '@opentelemetry/semantic-conventions',
+    ],
+  },
   core: { rooms: [], packages: ['zod'] },
   types: { rooms: [], packages: [] },
   // Node's own types under their standard names.

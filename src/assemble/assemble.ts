@@ -2,6 +2,7 @@ import { KeyReader } from '../access/keys/reader.ts'
 import { type AppDeps, createApp } from '../app.ts'
 import type { Config } from '../config/config.ts'
 import type { Limits } from '../core/limits.ts'
+import type { RequestTracer } from '../core/tracing.ts'
 import type { Metering } from '../metering/metering.ts'
 import type { Origin } from '../placement/origin.ts'
 import { DurableStreams } from '../stream/durable.ts'
@@ -31,11 +32,14 @@ export interface Verge extends Services {
   readonly origins: readonly Origin[]
 }
 
-/** A Worker of what is bound, what is configured and what the platform has. Once for each isolate. */
-export function assemble(env: Env, config: Config, platform: Platform): Verge {
+/**
+ * A Worker of what is bound, what is configured and what the platform has. Once for each isolate.
+ * @param tracer as `tracerOf` made it
+ */
+export function assemble(env: Env, config: Config, platform: Platform, tracer?: RequestTracer): Verge {
   const { limits } = config
-  const shared = sharedBy(platform, limits)
-  const stores = storesOf(env)
+  const shared = sharedBy(platform, limits, tracer)
+  const stores = storesOf(env, tracer)
   const releases = releaseCheckOf(env, config, shared)
   const serving = servingOf(env, config, stores, releases, shared)
   const admissions = admissionsOf(shared)

@@ -1,6 +1,7 @@
 import { originSignatures } from '../access/origin-signatures.ts'
 import type { AppDeps } from '../app.ts'
 import type { Config } from '../config/config.ts'
+import type { Tracer } from '../core/tracing.ts'
 import { HealthView } from '../placement/health.ts'
 import { KvHealthStore } from '../placement/health-store.ts'
 import type { Origin, OriginFault } from '../placement/origin.ts'
@@ -33,14 +34,14 @@ export function originsOf(
   shared: Shared,
 ): Origins | undefined {
   if (configs.length === 0) return undefined
-  const { clock, limits, logger, random, randomId } = shared
+  const { clock, limits, logger, random, randomId, tracer } = shared
   const origins = resolveOrigins(configs, {
     secret: (name) => (typeof env[name] === 'string' ? env[name] : undefined),
     binding: (name) => {
       const binding = env[name]
-      return isFetcher(binding) ? (request) => binding.fetch(request) : undefined
+      return isFetcher(binding) ? (request) => binding.fetch(inTrace(request, tracer)) : undefined
     },
-    fetch: (request) => fetch(request),
+    fetch: (request) => fetch(inTrace(request, tracer)),
     clock,
     randomId,
   })
@@ -55,13 +56,27 @@ export function originsOf(
     clock,
     logger,
     runRemotely: (origin, model, inputs, outputs, context) =>
-      runRemotely(origin, model, inputs, outputs, context, { clock, limits, binaryOrigins }),
+      asSpan(tracer, origin, () =>
+        runRemotely(origin, model, inputs, outputs, context, { clock, limits, binaryOrigins }),
+      ),
     admission,
     forward: (origin, model, request, context) =>
-      sendOn(origin, model, request, context, { clock, limits, onLateFault }),
+      asSpan(tracer, origin, () => sendOn(origin, model, request, context, { clock, limits, onLateFault })),
   })
   const secrets = configs.flatMap(({ auth }) => (auth.type === 'hmac' ? [String(env[auth.key])] : []))
   return { placement, origins, originPool, health, signatures: originSignatures([...new Set(secrets)], clock) }
+}
+
+/** One try at an origin, as a span. Of an answer that is a stream it has the time until it begins. */
+function asSpan<T>(tracer: Tracer | undefined, { kind, name }: Origin, work: () => Promise<T>): Promise<T> {
+  if (tracer === undefined) return work()
+  return tracer.span('origin', { 'verge.origin': name, 'verge.origin.kind': kind }, work)
+}
+
+/** A request to an origin, with the trace that it belongs to. */
+function inTrace(request: Request, tracer: Tracer | undefined): Request {
+  for (const [name, value] of Object.entries(tracer?.headers() ?? {})) request.headers.set(name, value)
+  return request
 }
 
 function isFetcher(value: unknown): value is Fetcher {

@@ -8,6 +8,8 @@ import { LocalServing } from '../serving/local.ts'
 import { RunCache } from '../serving/results/run-cache.ts'
 import { CacheApiStore } from '../serving/results/store.ts'
 import { SessionCache } from '../sessions/cache.ts'
+import { tracedCatalog } from '../telemetry/traces/traced-catalog.ts'
+import { tracedEngine } from '../telemetry/traces/traced-engine.ts'
 import { BlobLoader } from '../weights/loader.ts'
 import { KvPages } from '../weights/pages/kv-pages.ts'
 import { PageLoader } from '../weights/pages/page-loader.ts'
@@ -25,13 +27,15 @@ export function servingOf(
   releases: ReleaseCheck | undefined,
   shared: Shared,
 ): LocalServing {
-  const { clock, limits, random } = shared
+  const { clock, limits, random, tracer } = shared
+  const catalog = new CatalogReader([copies, truth], { ...shared, releases })
+  const engine = enginesOf(config, shared)
   const layers = [copies, truth]
   const blobs = new BlobLoader(layers, shared)
   return new LocalServing({
     ...shared,
     place: 'edge',
-    catalog: new CatalogReader(layers, { ...shared, releases }),
+    catalog: tracer === undefined ? catalog : tracedCatalog(catalog, tracer),
     blobs,
     pages: new PageLoader([new KvPages(KV, shared), new StorePages(truth, shared)], shared),
     files: new FileCache({
@@ -44,7 +48,7 @@ export function servingOf(
         return blobs.bytes(blob, most, signal)
       },
     }),
-    engine: enginesOf(config, shared),
+    engine: tracer === undefined ? engine : tracedEngine(engine, tracer),
     sessions: new SessionCache({
       ...shared,
       budgetBytes: limits.sessionBudgetBytes,

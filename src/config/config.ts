@@ -5,6 +5,7 @@ import { type ReleaseKey, releaseKey } from '../catalog/signing/public-keys.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import { type OriginConfig, parseOrigins } from '../placement/config.ts'
 import type { ProtocolName } from '../protocols/names.ts'
+import type { TraceSettings } from '../telemetry/traces/settings.ts'
 import type { ModelLimits, WhenUnavailable } from './plans.ts'
 import type { EngineName } from './values.ts'
 import { MiB, parseVariables } from './variables.ts'
@@ -22,6 +23,8 @@ export interface Config {
   readonly rpcCallers: ReadonlySet<string>
   /** Share of the requests that succeed of which each leaves a line in the log. */
   readonly logSampleRate: number
+  /** Absent where no traces are recorded. */
+  readonly traces: TraceSettings | undefined
   /** Whether browsers get the page at `/`. */
   readonly playground: boolean
   /** Who answers paths that several protocols share. */
@@ -59,6 +62,10 @@ export async function parseConfig(env: Readonly<Record<string, unknown>>): Promi
     engines: values.ENGINES,
     pinnedModels: new Set(values.PINNED_MODELS),
     logSampleRate: values.LOG_SAMPLE_RATE,
+    traces:
+      values.OTLP_ENDPOINT === undefined
+        ? undefined
+        : { url: values.OTLP_ENDPOINT, headers: values.OTLP_HEADERS, sampleRate: values.TRACE_SAMPLE_RATE },
     playground: values.PLAYGROUND,
     defaultProtocol: values.DEFAULT_PROTOCOL,
     defaultModel: values.DEFAULT_MODEL,

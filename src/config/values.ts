@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { MODEL_NAME } from '../catalog/manifest.ts'
 import { PublicKeyFault, parsePublicKeys } from '../catalog/signing/public-keys.ts'
 import { PROTOCOLS } from '../protocols/names.ts'
+import { isPrivate, parseHeaders, tracesUrl } from '../telemetry/traces/settings.ts'
 
 /** Browsers send `null` for pages without an origin, such as sandboxed pages. */
 const PAGE_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*]+\/?$/i
@@ -136,4 +137,23 @@ export const publicKeys = text.transform((value, context): Uint8Array<ArrayBuffe
     context.addIssue(error.message)
     return z.NEVER
   }
+})
+
+/** The address of a collector for traces below which `/v1/traces` lies; undefined where it is absent. */
+export const collector = text.transform((value, context): string | undefined => {
+  if (value === '') return undefined
+  const url = tracesUrl(value)
+  if (url !== undefined && isPrivate(url)) return url
+  context.addIssue(
+    'must be an https:// address without a name or a password in it; http:// is accepted for this machine alone',
+  )
+  return z.NEVER
+})
+
+/** Headers of exports: `name=value`, separated by commas; none where it is absent. */
+export const exportHeaders = text.transform((value, context): Readonly<Record<string, string>> => {
+  const headers = parseHeaders(value)
+  if (headers !== undefined) return headers
+  context.addIssue('must be name=value, separated by commas; what a value must not hold is percent-encoded')
+  return z.NEVER
 })

@@ -3,7 +3,9 @@ import { signInVariable } from '../access/sign-in/issuers.ts'
 import { LIMITS } from '../core/limits.ts'
 import { modelLimits, plans, whenUnavailable } from './plans.ts'
 import {
+  collector,
   engineNames,
+  exportHeaders,
   key,
   LEAST_KEY,
   LEAST_TOKEN_SECRET,
@@ -147,6 +149,27 @@ export const VARIABLES = {
     description:
       'Share of successful requests that leave a [log entry](deploy.md#logs), 0 to 1. Every failed request leaves one',
     schema: share(1),
+  },
+  OTLP_ENDPOINT: {
+    kind: 'variable',
+    default: 'none: no traces',
+    description:
+      'Collector that [traces](traces.md) are sent to, by OTLP/HTTP in JSON: the address below which `/v1/traces` lies, such as `https://otlp.example.com`',
+    schema: collector,
+  },
+  OTLP_HEADERS: {
+    kind: 'secret',
+    default: 'none',
+    description:
+      'Headers of each export, for the credentials of the collector: `name=value`, separated by commas, values percent-encoded',
+    schema: exportHeaders,
+  },
+  TRACE_SAMPLE_RATE: {
+    kind: 'variable',
+    default: '0.01',
+    description:
+      'Share of requests that leave a [trace](traces.md#which-requests), 0 to 1, where `OTLP_ENDPOINT` is set',
+    schema: share(0.01),
   },
   PLAYGROUND: {
     kind: 'variable',

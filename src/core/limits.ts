@@ -511,6 +511,25 @@ export const LIMITS = {
   operationsUsagePages: 5,
   /** Entries of the audit log in the report. */
   operationsChanges: 20,
+  /** Spans of one request: a cold one of a large model reads 80 chunks, each a span, and has ten others. */
+  traceSpans: 256,
+  /** Attributes of a span, and characters of one: names of the catalogue have 64. */
+  traceAttributes: 32,
+  traceAttributeLength: 256,
+  /** Spans that wait for the collector: two megabytes. It is OpenTelemetry's own default. */
+  traceQueueSpans: 2_048,
+  /** Spans of one export: half a megabyte of JSON. */
+  traceBatchSpans: 512,
+  /** Spans wait so long for those of other requests. Work behind an answer may take 30 s, the exports included. */
+  traceFlushMs: 2_000,
+  /** A collector that has not answered by then is asked again later. */
+  traceExportMs: 10_000,
+  /** After a collector did not answer, or did not say when it can. */
+  traceRestMs: 30_000,
+  /** A collector's answer that is longer is not read. */
+  traceAnswerBytes: 4 * KiB,
+  /** Requests in a minute of an isolate that are recorded because a trusted caller asks for it. */
+  traceAskedPerMinute: 60,
 
   /** Rows of one batch: an encoder of MiniLM's shape gains little beyond 16 texts of 16 tokens (bench/README.md). */
   batchRows: 32,

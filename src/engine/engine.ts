@@ -121,14 +121,20 @@ export interface Engine {
 
 export type LoadContext = Pick<RequestContext, 'signal'>
 
+/** Several requests' runs that are made as one. */
+export interface SharedTurn {
+  readonly rows: number
+  readonly runs: number
+}
+
 export interface RunOptions {
   /** Outputs wanted, by name; all of them if left out. */
   readonly outputs?: readonly string[]
   readonly signal: AbortSignal
   /** The request's `RequestContext.runsBefore`; a run is preceded by a yield to the event loop where it is not known. */
   readonly runsBefore?: number
-  /** Called when the wait is over and the run begins. */
-  readonly onTurn?: () => void
+  /** Called when the wait is over and the run begins; with what it is part of where it was merged with others. */
+  readonly onTurn?: (shared?: SharedTurn) => void
 }
 
 /** How tokens are chosen, one by one. */

@@ -3,6 +3,7 @@ import type { Credentials } from '../access/credentials.ts'
 import type { Plan } from '../access/plan.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Clock, Logger, RunCounter } from '../core/runtime.ts'
+import type { RequestTracer } from '../core/tracing.ts'
 import type { WorkLane } from '../core/work.ts'
 import type { CallContext } from '../inference/call.ts'
 import type { Metering } from '../metering/metering.ts'
@@ -84,6 +85,8 @@ export interface AppDeps {
   readonly limited?: ConfiguredLimits
   /** Is told of each inference. Absent where nobody is: on an origin. */
   readonly observer?: RequestObserver
+  /** Records traces. Absent where none are configured. */
+  readonly tracer?: RequestTracer | undefined
   /** Absent: requests that succeed leave nothing in the log. */
   readonly requestLog?: RequestLog
   /** Absent where the platform has no place for them. */
@@ -97,6 +100,8 @@ export interface AppVariables {
   readonly requestId: string
   readonly caller: Caller
   readonly context: CallContext
+  /** When the request came, as spans have it; only where traces are recorded. */
+  readonly arrivedAt?: number
   /** The answer is a refusal whatever its status says, and has been logged as one. */
   readonly refused?: boolean
   /** How the answer may be kept, where it is the same at any moment; otherwise it must not be. */

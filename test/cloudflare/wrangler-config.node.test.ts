@@ -160,8 +160,12 @@ describe('what doctor finds in a configuration', () => {
         /^warn: compatibility_date 2026-01-02 is older than \d{4}-\d\d-\d\d, the date .* tested with$/,
       ),
     ])
-    const config = await changed((toml) => toml.replace('"enable_request_signal"', ''))
+    const config = await changed((toml) => toml.replace('"enable_request_signal", ', ''))
     expect(await findings(undefined, config)).toEqual([expect.stringContaining('enable_request_signal')])
+    const traced = await changed((toml) =>
+      toml.replace(', "nodejs_als"', '').replace('[vars]', '[vars]\nOTLP_ENDPOINT = "https://otlp.example.com"'),
+    )
+    expect(await findings(undefined, traced)).toEqual([expect.stringContaining('nodejs_als')])
   })
 
   it('finds that nobody watches and nothing is bounded', async () => {

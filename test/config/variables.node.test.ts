@@ -36,8 +36,9 @@ describe('the schema of the configuration', () => {
     for (const [name, variable] of numbers) expect(Number.parseFloat(variable.default), name).toBe(values[name])
     expect(values.ENGINES).toEqual(['verge', 'onnxruntime'])
     expect(values.PLAYGROUND).toBe(true)
+    expect(values.OTLP_HEADERS).toEqual({})
     expect(values.LIMITS_WHEN_UNAVAILABLE).toEqual({ rates: 'open', budgets: 'closed' })
-    const set = ['ENGINES', 'PLAYGROUND', 'LIMITS_WHEN_UNAVAILABLE']
+    const set = ['ENGINES', 'OTLP_HEADERS', 'PLAYGROUND', 'LIMITS_WHEN_UNAVAILABLE']
     const others = entries.filter(([name]) => typeof values[name] !== 'number' && !set.includes(name))
     for (const [name, variable] of others) {
       const value = values[name] ?? []

@@ -93,7 +93,7 @@ function resources({
   }
 }
 
-function checkDate({ compatibilityDate: date, compatibilityFlags }: Environment, now: number): Check {
+function checkDate({ compatibilityDate: date, compatibilityFlags, vars }: Environment, now: number): Check {
   const tested = compatibilityDate()
   const parsed = Date.parse(date ?? '')
   if (Number.isNaN(parsed))
@@ -102,6 +102,13 @@ function checkDate({ compatibilityDate: date, compatibilityFlags }: Environment,
   if (!compatibilityFlags.includes('enable_request_signal')) {
     const fix = 'Add it to compatibility_flags. Without it, requests of disconnected callers stay in the run queue.'
     return warn(AREA, 'the flag enable_request_signal is missing', fix)
+  }
+  if (vars.OTLP_ENDPOINT !== undefined && !compatibilityFlags.includes('nodejs_als')) {
+    return warn(
+      AREA,
+      'OTLP_ENDPOINT is set, and the flag nodejs_als is missing',
+      'Add it to compatibility_flags. Without it no traces are recorded.',
+    )
   }
   if (now - parsed > YEAR_MS) {
     const fix =

@@ -63,7 +63,7 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     modules: modulesIn(directory),
     modulesRoot: directory,
     compatibilityDate: compatibilityDate(),
-    compatibilityFlags: ['enable_request_signal'],
+    compatibilityFlags: ['enable_request_signal', 'nodejs_als'],
     r2Buckets: ['BUCKET'],
     kvNamespaces: ['KV'],
     durableObjects: durableObjectsIn(directory, options),

@@ -1,6 +1,6 @@
 import { abortError } from '../../core/errors.ts'
 import type { Tensors } from '../../core/tensors.ts'
-import type { RunOptions } from '../engine.ts'
+import type { RunOptions, SharedTurn } from '../engine.ts'
 import type { Batchable } from './merge.ts'
 
 /** Something that a caller waits for. It is settled once: by its work, or by the caller's leaving. */
@@ -68,10 +68,10 @@ export class RunJob extends Job<Tensors> {
   }
 
   /** Tells the caller, once, that its run begins. */
-  begin(): void {
+  begin(shared?: SharedTurn): void {
     if (this.#begun || this.settled) return
     this.#begun = true
-    this.options.onTurn?.()
+    this.options.onTurn?.(shared)
   }
 }
 

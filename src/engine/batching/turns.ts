@@ -127,7 +127,8 @@ function mergedOptions(jobs: readonly RunJob[]): RunOptions {
     signal: everyoneLeft.signal,
     runsBefore,
     onTurn: () => {
-      for (const job of jobs) job.begin()
+      const rows = jobs.reduce((sum, { batch }) => sum + (batch?.rows ?? 1), 0)
+      for (const job of jobs) job.begin({ rows, runs: jobs.length })
     },
   }
 }

@@ -1,0 +1,84 @@
+import type { Context, MiddlewareHandler } from 'hono'
+import { routePath } from 'hono/route'
+import type { Caller } from '../../access/authorize.ts'
+import { isVergeError } from '../../core/errors.ts'
+import { PLACEMENT_HEADER } from '../../core/headers.ts'
+import type { Attributes, RequestSpan, RequestTracer } from '../../core/tracing.ts'
+import { watched } from '../../placement/origin-usage.ts'
+import type { AppEnv } from '../app-env.ts'
+
+/** Methods as spans name them; another one is what its caller wrote. */
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])
+
+/** Notes when a request came, for its span, which begins when its caller is known. */
+export function arrival(tracer: RequestTracer): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    c.set('arrivedAt', tracer.now())
+    await next()
+  }
+}
+
+/**
+ * Records requests. Stands behind the middleware that learns who is calling, because that decides whose traces are continued,
+ * and before everything that reads more than the caller's credential.
+ */
+export function traced(tracer: RequestTracer): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const { req } = c
+    const method = METHODS.has(req.method) ? req.method : '_OTHER'
+    const caller = c.get('caller')
+    const trusted = isTrusted(caller)
+    const at = c.get('arrivedAt') ?? tracer.now()
+    const arriving = {
+      name: method,
+      attributes: { 'http.request.method': method, 'url.scheme': new URL(req.url).protocol.slice(0, -1) },
+      at,
+      trusted,
+      parent: req.header('traceparent'),
+      state: req.header('tracestate'),
+      waitUntil: c.get('context').waitUntil,
+    }
+    await tracer.request(arriving, async (span) => {
+      span?.part('authorize', { 'verge.caller': caller.kind }, at, tracer.now())
+      await next()
+      if (span !== undefined) describe(c, span, method, trusted)
+    })
+  }
+}
+
+/**
+ * Whose traces are continued and whose wish to be recorded counts: who the operator has given a credential. A browser
+ * token is in a page that anyone may open.
+ */
+function isTrusted(caller: Caller): boolean {
+  return caller.kind === 'granted' ? caller.by !== 'token' : caller.kind !== 'anonymous'
+}
+
+function describe(c: Context<AppEnv>, span: RequestSpan, method: string, trusted: boolean): void {
+  const route = routePath(c, -1)
+  const { status } = c.res
+  span.rename(`${method} ${route}`)
+  span.set({ 'http.route': route, 'http.response.status_code': status, ...outcomeOf(c) })
+  if (c.error !== undefined) span.failed(isVergeError(c.error) ? c.error.code : 'internal', status >= 500)
+  if (trusted) c.res.headers.set('traceresponse', span.id)
+  const { body, headers } = c.res
+  if (body === null || headers.get('content-type')?.startsWith('text/event-stream') !== true) return
+  c.res = new Response(watched(body, { push() {} }, span.keep()), c.res)
+}
+
+/** What the request came to, by the catalogue's names and in figures: docs/traces.md lists them. */
+function outcomeOf(c: Context<AppEnv>): Attributes {
+  const { ledger } = c.get('context')
+  if (ledger === undefined) return {}
+  const { cache, cost, inputTokens, model: answered, originUnits, outputTokens, units } = ledger
+  const [model, version] = answered?.split('@') ?? []
+  return {
+    'verge.model': model,
+    'verge.version': version,
+    'verge.place': c.res.headers.get(PLACEMENT_HEADER)?.split(';', 1)[0],
+    'verge.cache': cache,
+    ...(model !== undefined && { 'verge.cost': cost, 'verge.units': units, 'verge.origin_units': originUnits }),
+    ...(inputTokens > 0 && { 'gen_ai.usage.input_tokens': inputTokens }),
+    ...(outputTokens > 0 && { 'gen_ai.usage.output_tokens': outputTokens }),
+  }
+}

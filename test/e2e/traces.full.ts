@@ -1,0 +1,100 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { packFolder } from '../../src/cli/pack/packer.ts'
+import { type Collector, startCollector } from '../fixtures/node/collector.ts'
+import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
+import { PICTURE } from '../fixtures/node/origin-models.ts'
+import { publishAs } from '../fixtures/node/placed-worker.ts'
+import { writerFor } from '../fixtures/node/publish.ts'
+import { pathsOf } from '../fixtures/traces.ts'
+
+const OPERATOR = 'a-key-of-the-operator-0123456789'
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
+
+describe('traces of a Worker', () => {
+  let collector: Collector
+  let worker: LiveWorker
+
+  beforeAll(async () => {
+    collector = await startCollector()
+    worker = await startLiveWorker({
+      OTLP_ENDPOINT: collector.url,
+      OTLP_HEADERS: 'authorization=Bearer%20of-the-collector',
+      TRACE_SAMPLE_RATE: '0',
+      VERGE_API_KEY: OPERATOR,
+    })
+    await publishAs(await writerFor(worker), await packFolder(join(ROOT, 'models/digits')), 'digits')
+  })
+  afterAll(async () => {
+    await worker?.dispose()
+    await collector?.close()
+  })
+
+  const infer = (headers: Record<string, string>) =>
+    fetch(`${worker.url}/v2/models/digits/infer`, { method: 'POST', body: PICTURE, headers })
+
+  it('show what a cold request has waited for', async () => {
+    const answer = await infer({ authorization: `Bearer ${OPERATOR}`, traceparent: `00-${TRACE}-00f067aa0ba902b7-01` })
+    expect(answer.status).toBe(200)
+    await expect.poll(() => collector.spans.length).toBeGreaterThan(5)
+    expect(collector.faults).toEqual([])
+    const root = 'POST /v2/models/:model/infer'
+    expect(pathsOf(collector.spans).sort()).toEqual([
+      root,
+      `${root} > alias`,
+      `${root} > alias > kv`,
+      `${root} > authorize`,
+      `${root} > load`,
+      `${root} > load > kv`,
+      `${root} > manifest`,
+      `${root} > manifest > kv`,
+      `${root} > run`,
+      `${root} > run > queue`,
+    ])
+    expect(new Set(collector.spans.map(({ traceId }) => traceId))).toEqual(new Set([TRACE]))
+    expect(collector.headers[0]).toMatchObject({ authorization: 'Bearer of-the-collector' })
+  })
+
+  it('are of no stranger who asks for them, and hold nothing that callers wrote', async () => {
+    const before = collector.headers.length
+    for (let i = 0; i < 20; i++) {
+      const answer = await infer({ traceparent: `00-${TRACE}-00f067aa0ba902b7-01` })
+      expect([answer.status, answer.headers.has('traceresponse')]).toEqual([200, false])
+    }
+    const wrong = await infer({
+      authorization: 'Bearer verge_sk_of-a-stranger',
+      traceparent: `00-${TRACE}-00f067aa0ba902b7-01`,
+    })
+    expect(wrong.status).toBe(200)
+    const asked = '5bf92f3577b34da6a3ce929d0e0e4736'
+    await fetch(`${worker.url}/run/words-of-the-caller?q=words`, {
+      method: 'POST',
+      body: 'words',
+      headers: {
+        authorization: `Bearer ${OPERATOR}`,
+        'user-agent': 'words',
+        'x-request-id': 'words',
+        traceparent: `00-${asked}-00f067aa0ba902b7-01`,
+        tracestate: 'words=words',
+      },
+    })
+    // What came before it would be in the same export.
+    await expect.poll(() => collector.spans.filter(({ traceId }) => traceId === asked).length).toBeGreaterThan(1)
+    expect(collector.headers).toHaveLength(before + 1)
+    const text = JSON.stringify(collector.spans)
+    expect(text).not.toMatch(/words|verge_sk|of-a-stranger|of-the-collector/)
+    expect(text).not.toContain(OPERATOR)
+    expect(collector.faults).toEqual([])
+  })
+
+  it('delay no answer while the collector hangs', async () => {
+    collector.hang()
+    const before = collector.headers.length
+    const traced = { authorization: `Bearer ${OPERATOR}`, traceparent: `00-${TRACE}-00f067aa0ba902b7-01` }
+    expect((await infer(traced)).status).toBe(200)
+    await expect.poll(() => collector.headers.length).toBe(before + 1)
+    // The export is under way, and nothing waits for it.
+    expect((await Promise.all([infer(traced), infer(traced)])).map(({ status }) => status)).toEqual([200, 200])
+  })
+})

@@ -1,0 +1,111 @@
+import { Hono } from 'hono'
+import { describe, expect, it } from 'vitest'
+import type { Caller } from '../../../src/access/authorize.ts'
+import type { AppEnv } from '../../../src/http/app-env.ts'
+import { traced } from '../../../src/http/middleware/trace.ts'
+import { testContext } from '../../fixtures/clock.ts'
+import { testApp, testModel } from '../../fixtures/http.ts'
+import { pathsOf, tracing } from '../../fixtures/traces.ts'
+
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
+const SAMPLED = { traceparent: `00-${TRACE}-00f067aa0ba902b7-01`, tracestate: 'vendor=words' }
+const MODEL = testModel('double', 'public', {
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
+  outputs: [{ name: 'y', datatype: 'FP32', shape: [-1] }],
+})
+const BODY = { inputs: [{ name: 'x', shape: [1], datatype: 'FP32', data: [1] }] }
+const WRITTEN = 'words-of-the-caller'
+
+function appOf(rate: number, caller?: Caller) {
+  const traces = tracing(rate)
+  const app = testApp({ models: [MODEL], tracer: traces.tracer, ...(caller && { caller }) })
+  const infer = (headers: Record<string, string> = {}) => app.post('/v2/models/double/infer', BODY, headers)
+  return { ...traces, ...app, infer }
+}
+
+describe('requests that are recorded', () => {
+  it('have a span with the route, what it came to, and who called as a kind', async () => {
+    const { exported, infer } = appOf(1, { kind: 'service', name: 'shop' })
+    expect((await infer()).status).toBe(200)
+    const spans = await exported()
+    expect(pathsOf(spans).sort()).toEqual(['POST /v2/models/:model/infer', 'POST /v2/models/:model/infer > authorize'])
+    const request = spans.find(({ parentSpanId }) => parentSpanId === undefined)
+    expect(request?.attributes).toMatchObject({
+      'http.request.method': 'POST',
+      'http.route': '/v2/models/:model/infer',
+      'http.response.status_code': 200,
+      'url.scheme': 'http',
+      'verge.model': 'double',
+      'verge.version': '2',
+      'verge.place': 'edge',
+    })
+    expect(spans.find(({ name }) => name === 'authorize')?.attributes).toEqual({ 'verge.caller': 'service' })
+  })
+
+  it('say why they failed by a code, and nothing that the caller wrote', async () => {
+    const { exported, request } = appOf(1)
+    const answer = await request(`/run/${WRITTEN}?q=${WRITTEN}`, {
+      method: 'POST',
+      body: WRITTEN,
+      headers: {
+        'user-agent': WRITTEN,
+        'x-request-id': WRITTEN,
+        authorization: `Bearer ${WRITTEN}`,
+        tracestate: `a=${WRITTEN}`,
+      },
+    })
+    expect(answer.status).toBe(401)
+    await request('/', { method: 'BREW', headers: SAMPLED }).catch(() => undefined)
+    const spans = await exported()
+    const request401 = spans.find(({ attributes }) => attributes['http.response.status_code'] === 401)
+    expect(request401).toMatchObject({ attributes: { 'error.type': 'unauthorized' }, status: { code: 0 } })
+    expect(JSON.stringify(spans)).not.toMatch(/words|BREW/)
+  })
+
+  it.each([
+    ['read', (answer: Response) => answer.text()],
+    ['left', (answer: Response) => answer.body?.cancel()],
+  ])('end when an answer of events is %s', async (_, take) => {
+    const { clock, exported, tracer } = tracing(1)
+    const app = new Hono<AppEnv>()
+    app.use(async (c, next) => {
+      c.set('caller', { kind: 'anonymous' })
+      c.set('context', { ...testContext(), waitUntil() {} })
+      await next()
+    })
+    app.use(traced(tracer))
+    app.get('/events', () => new Response('data: 1', { headers: { 'content-type': 'text/event-stream' } }))
+    const answer = await app.request('/events')
+    await clock.advance(100)
+    expect((await exported()).map(({ name }) => name)).toEqual([])
+    await take(answer)
+    const spans = await exported()
+    expect(spans.map(({ name }) => name).sort()).toEqual(['GET /events', 'authorize'])
+    expect(spans.at(-1)?.endTimeUnixNano).toBe('1790000000100000000')
+  })
+})
+
+describe('the trace of a caller', () => {
+  it('is continued for who has a credential of the operator, and named in the answer', async () => {
+    const { exported, infer } = appOf(0, { kind: 'operator' })
+    const answer = await infer(SAMPLED)
+    const spans = await exported()
+    const request = spans.find(({ name }) => name.startsWith('POST'))
+    expect(request).toMatchObject({ traceId: TRACE, parentSpanId: '00f067aa0ba902b7' })
+    expect(answer.headers.get('traceresponse')).toBe(`00-${TRACE}-${request?.spanId}-01`)
+  })
+
+  const grant = { actions: new Set(), models: [] } as never
+  const strangers: readonly (readonly [string, Caller])[] = [
+    ['nobody', { kind: 'anonymous' }],
+    ['a browser token', { kind: 'granted', by: 'token', principal: 'token:1', name: 'page', grant }],
+  ]
+  it.each(strangers)('asks for nothing where the caller is %s', async (_, caller) => {
+    const { exported, infer } = appOf(0, caller)
+    for (let i = 0; i < 20; i++) {
+      const answer = await infer(SAMPLED)
+      expect(answer.headers.has('traceresponse')).toBe(false)
+    }
+    expect(await exported()).toEqual([])
+  })
+})
