@@ -66,6 +66,10 @@ export const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     about: 'shows what callers have used in a month',
     load: async () => (await import('./commands/usage.ts')).usageCommand,
   },
+  top: {
+    about: 'shows health, traffic, cost and changes of a running Worker, live',
+    load: async () => (await import('./commands/top.ts')).topCommand,
+  },
   setup: {
     about: 'creates the resources of an environment in your Cloudflare account, and pushes the models',
     load: async () => (await import('./commands/setup.ts')).setupCommand,

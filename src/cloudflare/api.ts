@@ -126,6 +126,13 @@ export class CloudflareApi {
     return present.id
   }
 
+  /** What the addresses of the account's Workers end in, before `.workers.dev`. (developers.cloudflare.com/api, "Get Subdomain") */
+  async subdomain(): Promise<string> {
+    const answer = await this.#call({ method: 'GET', path: '/workers/subdomain' })
+    if ('refusal' in answer) throw this.#refused('tell the workers.dev subdomain of the account', answer.refusal)
+    return this.#parse(z.object({ subdomain: z.string().regex(/^[a-z0-9-]{1,63}$/) }), answer.result).subdomain
+  }
+
   /** Names of a Worker's secrets; null if there is no such Worker. */
   async secrets(worker: string): Promise<string[] | null> {
     const answer = await this.#call({ method: 'GET', path: `${workerPath(worker)}/secrets` })

@@ -8,6 +8,8 @@ export interface Environment {
   readonly env: string | undefined
   /** The Worker's name in the account. */
   readonly worker: string
+  /** Its first custom domain; undefined: it has none, and answers at workers.dev. */
+  readonly domain: string | undefined
   readonly bucket: string | undefined
   /** Of the binding KV. */
   readonly namespaceId: string | undefined
@@ -58,6 +60,7 @@ export async function readEnvironment(configPath: string, env: string | undefine
   return {
     env,
     worker: config.name ?? '',
+    domain: customDomain(config),
     bucket: config.r2_buckets.find((each: { binding: string }) => each.binding === BUCKET_BINDING)?.bucket_name,
     namespaceId: config.kv_namespaces.find((each: { binding: string }) => each.binding === KV_BINDING)?.id,
     vars: config.vars,
@@ -82,6 +85,14 @@ export async function readEnvironment(configPath: string, env: string | undefine
     observability: config.observability?.enabled ?? false,
     sampling: config.observability?.head_sampling_rate ?? 1,
   }
+}
+
+type Route = string | { readonly pattern: string; readonly custom_domain?: boolean }
+
+/** A pattern of a route says where the Worker is asked besides others; a custom domain is an address of its own. */
+function customDomain(config: { readonly route?: Route; readonly routes?: readonly Route[] }): string | undefined {
+  const routes = [...(config.route === undefined ? [] : [config.route]), ...(config.routes ?? [])]
+  return routes.flatMap((each) => (typeof each === 'object' && each.custom_domain === true ? [each.pattern] : []))[0]
 }
 
 /** Most tables of bindings are lists with one binding per entry. */

@@ -7,8 +7,6 @@ import { isElsewhere, isReady, packReady, readyModel } from '../build/ready.ts'
 import { refuseUnproven } from '../build/unproven.ts'
 import { defineCommand, onlyArgument } from '../command.ts'
 import { Visitor } from '../doctor/visitor.ts'
-import { STATE } from '../files/project.ts'
-import { workerReading } from '../local/running-worker.ts'
 import { readDescription } from '../pack/description.ts'
 import { existingOf } from '../push/existing.ts'
 import { readModel } from '../push/inventory.ts'
@@ -22,6 +20,7 @@ import { TARGET_ENVIRONMENT, TARGET_OPTIONS, type TargetArguments } from '../tar
 import { OPERATOR_OPTION } from '../target/operator.ts'
 import { withTarget } from '../target/session.ts'
 import type { Target } from '../target/target.ts'
+import { localWorker } from '../target/worker-address.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { printable, shellWord } from '../terminal/format.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
@@ -80,9 +79,6 @@ Examples:
   npx verge push model.onnx --name mine --dtype q4 --env production --public
 
 ${TARGET_ENVIRONMENT}`
-
-/** Where `npm start` and `wrangler dev` listen, if they are not told otherwise, and read what lies where they put it. */
-const LOCAL_URL = 'http://127.0.0.1:8787'
 
 export const pushCommand = defineCommand({
   help: HELP,
@@ -174,12 +170,6 @@ export const pushCommand = defineCommand({
     })
   },
 })
-
-/** The Worker on this machine that reads local storage; undefined if none does. */
-async function localWorker(persistTo: string | undefined): Promise<string | undefined> {
-  const noted = await workerReading(persistTo === undefined ? STATE : resolve(persistTo))
-  return noted ?? (persistTo === undefined ? LOCAL_URL : undefined)
-}
 
 /** The visibility in a folder's verge.json; undefined if it is not set. */
 async function statedVisibility(folder: string): Promise<Visibility | undefined> {
