@@ -22,7 +22,7 @@ const OPTIONS = {
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Shows what goes on in all isolates of a Worker: health and alerts, traffic, models and canaries, cost, callers, origins, and
+const HELP = `Shows all isolates of a Worker together: health and alerts, traffic, models and canaries, cost, callers, origins, and
 recent changes. Asks again every two seconds until q or Ctrl-C. docs/operate.md explains the figures.
 With --once and --json the exit code is 1 if the health is critical.
 
