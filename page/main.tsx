@@ -8,4 +8,9 @@ import './style/ui.css'
 import { loadBrowser } from './state/browser-engine.ts'
 
 const root = document.getElementById('page')
-if (root !== null) render(<App url={location.origin} loadBrowser={loadBrowser} />, root)
+if (root !== null) {
+  // Visitors of the playground download nothing of the page for operators.
+  if (location.pathname.endsWith('/operate'))
+    void import('./operate/index.tsx').then(({ start }) => start(root, location.origin))
+  else render(<App url={location.origin} loadBrowser={loadBrowser} />, root)
+}

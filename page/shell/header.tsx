@@ -23,6 +23,7 @@ export function Header({ accepted, apiKey, online, onKey, worker }: Props) {
         <nav class="header-links" aria-label="API">
           <a href="/openapi.json">API</a>
           <a href="/client.js">Client</a>
+          {accepted === 'operator' && <a href="/operate">Operations</a>}
           <KeyField value={apiKey} accepted={accepted} onKey={onKey} />
         </nav>
       </div>

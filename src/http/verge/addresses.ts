@@ -3,6 +3,7 @@ import { type Address, works } from '../address.ts'
 /** Verge's own. */
 export const vergeAddresses: readonly Address[] = [
   works('GET', '/', 'always', 'Name, version and links; the page for browsers'),
+  works('GET', '/operate', 'always', 'The page for operators, in browsers'),
   works('GET', '/healthz', 'always', 'Health of the engine'),
   works('POST', '/run/{model}', 'always', 'Runs a task'),
   works('GET', '/stream/{model}', 'always', 'A WebSocket for voice activity detection'),

@@ -25,6 +25,8 @@ export function vergeRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
     const page = await pageFor(c, deps.page)
     return page ?? c.json(index(config.version, downloads !== undefined), 200, deps.page && { vary: 'accept' })
   })
+  // The same document: it asks for a key, and knows nothing without one. Programs ask for GET /v1/operations.
+  app.get('/operate', async (c) => (await pageFor(c, deps.page)) ?? c.notFound())
   app.get('/healthz', (c) => health(deps, c))
   app.route('/run', runRoutes(deps, tasks))
   app.route('/stream', streamRoutes(deps))

@@ -99,7 +99,7 @@ describe('the OpenAPI document', () => {
     }
   })
 
-  it('documents all routes that there are, but for itself', async () => {
+  it('documents all routes that there are, but for itself and the page for operators', async () => {
     const documented = Object.keys((await document(OPERATOR)).paths).map((path) => path.replaceAll('/eye', '/{model}'))
     const routes = PROTOCOLS.flatMap((protocol) =>
       ADDRESSES[protocol]
@@ -111,7 +111,7 @@ describe('the OpenAPI document', () => {
     expect(routes.length).toBeGreaterThan(20)
     for (const path of routes) {
       // A model that hears streams is needed for theirs, and the other names of Hugging Face's paths are not repeated.
-      if (!/^\/(openapi\.json|stream|hf-inference|pipeline)\b/.test(path)) expect(documented).toContain(path)
+      if (!/^\/(openapi\.json|operate|stream|hf-inference|pipeline)\b/.test(path)) expect(documented).toContain(path)
     }
   })
 

@@ -76,3 +76,14 @@ describe('GET /', () => {
     expect(await response.text()).toBe('')
   })
 })
+
+describe('GET /operate', () => {
+  it('answers the same page to browsers, and nothing to programs or where there is no page', async () => {
+    const { request } = testApp({ page: document })
+    const response = await request('/operate', { headers: { accept: BROWSER } })
+    expect(await response.text()).toBe('<!doctype html><title>Verge</title>')
+    expect(response.headers.get('content-security-policy')).toContain("default-src 'none'")
+    expect((await request('/operate')).status).toBe(404)
+    expect((await testApp().request('/operate', { headers: { accept: BROWSER } })).status).toBe(404)
+  })
+})
