@@ -3,7 +3,7 @@ import { type AppDeps, createApp } from '../app.ts'
 import { CatalogReader } from '../catalog/reader.ts'
 import { ReleaseCheck } from '../catalog/signing/release-check.ts'
 import { StoredGenerations } from '../catalog/signing/stored-generations.ts'
-import type { Clock, Logger } from '../core/runtime.ts'
+import { type Clock, type Logger, untilLate } from '../core/runtime.ts'
 import { WorkLane } from '../core/work.ts'
 import { BatchingEngine } from '../engine/batching/engine.ts'
 import { NATIVE_VERSION } from '../engine/native/support.ts'
@@ -13,6 +13,9 @@ import { FileCache } from '../serving/files.ts'
 import { LocalServing } from '../serving/local.ts'
 import { RunCache } from '../serving/results/run-cache.ts'
 import { SessionCache } from '../sessions/cache.ts'
+import { tracedCatalog } from '../telemetry/traces/traced-catalog.ts'
+import { tracedEngine } from '../telemetry/traces/traced-engine.ts'
+import { tracedStore } from '../telemetry/traces/traced-store.ts'
 import { VERSION } from '../version.ts'
 import { BlobLoader } from '../weights/loader.ts'
 import { CachingEngine } from './caching-engine.ts'
@@ -25,6 +28,7 @@ import { ModelNotes } from './model-notes.ts'
 import { OnlyModels } from './only-models.ts'
 import type { OriginSettings } from './settings.ts'
 import { nodeSha256 } from './sha256.ts'
+import { originTracing } from './traces.ts'
 
 export interface OriginParts {
   readonly app: ReturnType<typeof createApp>
@@ -51,6 +55,8 @@ const WORK_LIMIT_MS = 240_000
 const START_LIMIT_MS = 120_000
 /** Inputs of a merged run: 128 MiB of floats, six times 32 pictures of 224 x 224. */
 const BATCH_ELEMENTS = 32 * 1024 * 1024
+/** For the last spans, at the end. */
+const LAST_EXPORT_MS = 2_000
 /** In addition to the models: for the runtime, its arenas and the allocations of a run. */
 const RESIDENT_FACTOR = 2
 
@@ -59,10 +65,17 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
   const limits = ORIGIN_LIMITS
   const { clock, logger } = state
   const shared = { clock, logger, limits, sha256: nodeSha256, runs: { finished: 0 } }
+  const now = (): number => performance.timeOrigin + performance.now()
+  const tracing = await originTracing(settings.traces, { clock, logger, now })
+  const tracer = tracing?.tracer
 
   const cache = await DiskCache.open({ folder: settings.cacheFolder, budgetBytes: settings.cacheBytes, clock, logger })
   const copies = new FolderStore(join(settings.cacheFolder, 'catalogue'), { name: 'copies' })
-  const kept = new LastGoodStore(settings.source, copies, { clock, logger, recordBytes: limits.manifestBytes })
+  const kept = new LastGoodStore(tracer ? tracedStore(settings.source, 'store', tracer) : settings.source, copies, {
+    clock,
+    logger,
+    recordBytes: limits.manifestBytes,
+  })
   const layers = [settings.models === undefined ? kept : new OnlyModels(kept, settings.models)]
   const blobs = new BlobLoader(layers, shared)
   const { cacheFolder, releaseKeys: releasedBy } = settings
@@ -117,11 +130,12 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
     holdLeaseMs: limits.ticketLeaseMs,
     roomWaitMs: limits.roomWaitMs,
   })
+  const catalog = new CatalogReader(layers, { ...shared, releases })
   const notes = new ModelNotes((model) => metrics.tokens.inc({ model }))
   const serving = new LocalServing({
     ...shared,
     place: 'origin',
-    catalog: new CatalogReader(layers, { ...shared, releases }),
+    catalog: tracer ? tracedCatalog(catalog, tracer) : catalog,
     blobs,
     files: new FileCache({
       clock,
@@ -133,7 +147,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
         return cache.read(blob, blobs.source(blob), signal)
       },
     }),
-    engine: batching,
+    engine: tracer ? tracedEngine(batching, tracer) : batching,
     sessions,
     results: new RunCache({ ...shared, engine: `onnxruntime-node ${NATIVE_VERSION}` }),
     costLimit: settings.maxCost,
@@ -173,6 +187,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
     config: { version: VERSION, corsOrigins: [], deadlineMs: limits.requestDeadlineMs },
     signatures: state.signatures,
     randomId: state.randomId,
+    tracer,
   })
   return {
     app,
@@ -180,6 +195,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
     batching,
     metrics,
     async close() {
+      await untilLate(tracing?.exporter.flush() ?? Promise.resolve(true), LAST_EXPORT_MS, clock, () => false)
       await native.close()
       await cache.close()
     },

@@ -2,6 +2,7 @@ import type { ReleaseKey } from '../catalog/signing/public-keys.ts'
 import type { Provider } from '../engine/native/support.ts'
 import type { Store } from '../weights/store.ts'
 import type { LogLevel } from './logger.ts'
+import type { OriginTraces } from './traces.ts'
 
 /** All that an operator can set; `src/origin/command/main.ts` documents it. */
 export interface OriginSettings {
@@ -32,5 +33,7 @@ export interface OriginSettings {
   /** Within one operator; all cores if left out. */
   readonly threads?: number
   readonly drainMs: number
+  /** Absent: traces of Workers are not continued. */
+  readonly traces?: OriginTraces
   readonly logLevel: LogLevel
 }

@@ -4,13 +4,18 @@ import { ROOT } from '../../src/cli/files/project.ts'
 import { packFolder } from '../../src/cli/pack/packer.ts'
 import { type Collector, startCollector } from '../fixtures/node/collector.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
-import { PICTURE } from '../fixtures/node/origin-models.ts'
+import { type OriginFolders, originFolders, PICTURE } from '../fixtures/node/origin-models.ts'
+import { type OriginProcess, startOriginProcess } from '../fixtures/node/origin-process.ts'
 import { publishAs } from '../fixtures/node/placed-worker.ts'
 import { writerFor } from '../fixtures/node/publish.ts'
 import { pathsOf } from '../fixtures/traces.ts'
 
 const OPERATOR = 'a-key-of-the-operator-0123456789'
+const KEY = 'the key that Worker and origin share in this test'
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
+
+const ROOT_SPAN = 'POST /v2/models/:model/infer'
+const askedFor = { authorization: `Bearer ${OPERATOR}`, traceparent: `00-${TRACE}-00f067aa0ba902b7-01` }
 
 describe('traces of a Worker', () => {
   let collector: Collector
@@ -35,22 +40,21 @@ describe('traces of a Worker', () => {
     fetch(`${worker.url}/v2/models/digits/infer`, { method: 'POST', body: PICTURE, headers })
 
   it('show what a cold request has waited for', async () => {
-    const answer = await infer({ authorization: `Bearer ${OPERATOR}`, traceparent: `00-${TRACE}-00f067aa0ba902b7-01` })
+    const answer = await infer(askedFor)
     expect(answer.status).toBe(200)
     await expect.poll(() => collector.spans.length).toBeGreaterThan(5)
     expect(collector.faults).toEqual([])
-    const root = 'POST /v2/models/:model/infer'
     expect(pathsOf(collector.spans).sort()).toEqual([
-      root,
-      `${root} > alias`,
-      `${root} > alias > kv`,
-      `${root} > authorize`,
-      `${root} > load`,
-      `${root} > load > kv`,
-      `${root} > manifest`,
-      `${root} > manifest > kv`,
-      `${root} > run`,
-      `${root} > run > queue`,
+      ROOT_SPAN,
+      `${ROOT_SPAN} > alias`,
+      `${ROOT_SPAN} > alias > kv`,
+      `${ROOT_SPAN} > authorize`,
+      `${ROOT_SPAN} > load`,
+      `${ROOT_SPAN} > load > kv`,
+      `${ROOT_SPAN} > manifest`,
+      `${ROOT_SPAN} > manifest > kv`,
+      `${ROOT_SPAN} > run`,
+      `${ROOT_SPAN} > run > queue`,
     ])
     expect(new Set(collector.spans.map(({ traceId }) => traceId))).toEqual(new Set([TRACE]))
     expect(collector.headers[0]).toMatchObject({ authorization: 'Bearer of-the-collector' })
@@ -91,10 +95,71 @@ describe('traces of a Worker', () => {
   it('delay no answer while the collector hangs', async () => {
     collector.hang()
     const before = collector.headers.length
-    const traced = { authorization: `Bearer ${OPERATOR}`, traceparent: `00-${TRACE}-00f067aa0ba902b7-01` }
-    expect((await infer(traced)).status).toBe(200)
+    expect((await infer(askedFor)).status).toBe(200)
     await expect.poll(() => collector.headers.length).toBe(before + 1)
     // The export is under way, and nothing waits for it.
-    expect((await Promise.all([infer(traced), infer(traced)])).map(({ status }) => status)).toEqual([200, 200])
+    expect((await Promise.all([infer(askedFor), infer(askedFor)])).map(({ status }) => status)).toEqual([200, 200])
+  })
+})
+
+describe('a trace from the edge to an origin', () => {
+  let collector: Collector
+  let folders: OriginFolders
+  let origin: OriginProcess
+  let worker: LiveWorker
+
+  beforeAll(async () => {
+    collector = await startCollector()
+    folders = await originFolders()
+    origin = await startOriginProcess({
+      from: folders.models,
+      cache: join(folders.scratch, 'cache'),
+      keys: [KEY],
+      args: ['--models', 'digits'],
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_SERVICE_NAME: 'fra' },
+    })
+    const origins = [{ name: 'fra', url: origin.url, auth: { type: 'hmac', key: 'ORIGIN_KEY' } }]
+    worker = await startLiveWorker({
+      ORIGINS: JSON.stringify(origins),
+      ORIGIN_KEY: KEY,
+      OTLP_ENDPOINT: collector.url,
+      TRACE_SAMPLE_RATE: '0',
+      VERGE_API_KEY: OPERATOR,
+    })
+    await publishAs(await writerFor(worker), await packFolder(join(ROOT, 'models/digits')), 'digits')
+  })
+  afterAll(async () => {
+    await worker?.dispose()
+    await origin?.stop()
+    await folders?.remove()
+    await collector?.close()
+  })
+
+  const infer = (headers: Record<string, string>) =>
+    fetch(`${worker.url}/v2/models/digits/infer`, {
+      method: 'POST',
+      body: PICTURE,
+      headers: { ...headers, 'verge-place': 'origin' },
+    })
+
+  it('is one tree, with the wait and the run of the origin in it', async () => {
+    const answer = await infer(askedFor)
+    expect([answer.status, answer.headers.get('verge-placement')]).toEqual([200, expect.stringContaining('origin')])
+    const spans = () => collector.spans.filter(({ traceId }) => traceId === TRACE)
+    const servers = () => spans().filter(({ kind }) => kind === 2)
+    await expect
+      .poll(() =>
+        servers()
+          .map(({ resource }) => resource['service.name'])
+          .sort(),
+      )
+      .toEqual(['fra', 'verge'])
+    const at = `${ROOT_SPAN} > origin > POST /v2/models/:model/versions/:version/infer`
+    expect(pathsOf(spans())).toEqual(
+      expect.arrayContaining([ROOT_SPAN, `${ROOT_SPAN} > origin`, at, `${at} > run`, `${at} > run > queue`]),
+    )
+    expect(collector.faults).toEqual([])
+    const run = spans().find(({ name }) => name === 'run')
+    expect(BigInt(run?.endTimeUnixNano ?? 0) > BigInt(run?.startTimeUnixNano ?? 0)).toBe(true)
   })
 })

@@ -9,6 +9,7 @@ import { ROOT } from '../../cli/files/project.ts'
 import { UsageError } from '../../cli/terminal/command-line.ts'
 import { HELP_OPTION, helpOf, type Option } from '../../cli/terminal/options.ts'
 import { PROVIDERS, type Provider } from '../../engine/native/support.ts'
+import { parseHeaders, tracesUrl } from '../../telemetry/traces/settings.ts'
 import { ORIGIN_LIMITS } from '../limits.ts'
 import { LOG_LEVELS } from '../logger.ts'
 import type { OriginSettings } from '../settings.ts'
@@ -204,6 +205,7 @@ export async function readOptions(
     ...(models.length > 0 && { models: new Set(models) }),
     preload,
     releaseKeys: await readReleaseKeys(text('from'), environment),
+    ...tracesOf(environment),
     keys: await readKeys(text('key-file'), environment),
     host: text('host'),
     port: number('port', 0, 65_535),
@@ -246,6 +248,23 @@ async function readReleaseKeys(from: string, environment: NodeJS.ProcessEnv): Pr
     if (!(error instanceof PublicKeyFault)) throw error
     throw new UsageError(`${RELEASE_KEYS} ${error.message}.`)
   }
+}
+
+/** By OpenTelemetry's own names, which other programs on the machine read, too. */
+function tracesOf(environment: NodeJS.ProcessEnv): Pick<OriginSettings, 'traces'> {
+  const endpoint = environment.OTEL_EXPORTER_OTLP_ENDPOINT ?? ''
+  if (endpoint === '') return {}
+  const url = tracesUrl(endpoint)
+  if (url === undefined)
+    throw new UsageError(
+      'OTEL_EXPORTER_OTLP_ENDPOINT must be an http:// or https:// address without a name or a password.',
+    )
+  const headers = parseHeaders(environment.OTEL_EXPORTER_OTLP_HEADERS ?? '')
+  if (headers === undefined)
+    throw new UsageError(
+      'OTEL_EXPORTER_OTLP_HEADERS must be name=value, separated by commas, with percent-encoded values.',
+    )
+  return { traces: { url, headers, serviceName: environment.OTEL_SERVICE_NAME || 'verge-origin' } }
 }
 
 /** The accepted signing keys; the first signs requests to the Worker. Never printed. */

@@ -14,7 +14,8 @@ Usage: ${ORIGIN_COMMAND}${INSTALLED ? '' : ' --'} [options]
 
 ${OPTIONS_HELP}
 
-Environment variables set the same options: VERGE_ORIGIN_MAX_BATCH for --max-batch.`
+Environment variables set the same options: VERGE_ORIGIN_MAX_BATCH for --max-batch. OTEL_EXPORTER_OTLP_ENDPOINT names the
+collector of traces.`
 
 /** Ctrl-C reaches a whole process group, and the parent may forward it too. Both count as one signal. */
 const SAME_SIGNAL_MS = 500

@@ -18,9 +18,9 @@ const KINDS: ReadonlySet<string> = new Set([
 
 /**
  * A store whose reads are spans. Of a value that is read as a stream a span has the time until the stream is there.
- * @param name of the spans
+ * @param name of the spans: `store` for what an origin reads
  */
-export function tracedStore(store: Store, name: 'kv' | 'r2', tracer: Tracer): Store {
+export function tracedStore(store: Store, name: 'kv' | 'r2' | 'store', tracer: Tracer): Store {
   const { many } = store
   const traced = <T>(operation: string, key: string, read: () => Promise<T>, found: (value: T) => Attributes) =>
     tracer.span(name, { 'db.operation.name': operation, 'verge.store.kind': kindOf(key) }, async (span) => {

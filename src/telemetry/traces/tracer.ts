@@ -43,7 +43,7 @@ export interface TracerOptions {
 }
 
 /** Spans of what lies beyond this process. */
-const OUTSIDE: ReadonlySet<string> = new Set(['kv', 'r2', 'origin'])
+const OUTSIDE: ReadonlySet<string> = new Set(['kv', 'r2', 'store', 'origin'])
 
 /** Records by OpenTelemetry's SDK. The span that work is in is kept by the runtime, so that nothing has to pass it down. */
 export class StorageTracer implements RequestTracer {

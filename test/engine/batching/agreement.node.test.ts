@@ -136,21 +136,22 @@ describe('whose fault it is', () => {
     expect(bench.engine.stats().perModel.get('m')?.batching).toBe('proven')
   })
 
-  it('tells every caller once that its run begins', async () => {
+  it('tells every caller once that its run begins, and what it is part of', async () => {
     const bench = setUp({ m: { compute: picky } })
     const session = await bench.session('m')
     await prove(bench, session)
-    const begun: number[] = []
+    const begun: unknown[] = []
     const asked = [1, 100, 3].map((value) =>
       session.run(new Map([['x', rowsFrom(value)]]), {
         signal: never(),
         runsBefore: value,
-        onTurn: () => begun.push(value),
+        onTurn: (shared) => begun.push([value, shared]),
       }),
     )
     await finishAll(bench.fake)
     await Promise.allSettled(asked)
-    expect(begun).toEqual([1, 100, 3])
+    const shared = { rows: 3, runs: 3 }
+    expect(begun).toEqual([1, 100, 3].map((value) => [value, shared]))
     expect(bench.fake.runs.map(({ options }) => options.runsBefore)).toEqual([100, 1, 100, 3])
   })
 

@@ -111,6 +111,24 @@ describe('options of the origin', () => {
     )
   })
 
+  it("sends traces where OpenTelemetry's variables say, and prints no secret of them", async () => {
+    expect((await readOptions([], env))?.traces).toBeUndefined()
+    const OTEL_EXPORTER_OTLP_ENDPOINT = 'http://collector:4318'
+    const OTEL_EXPORTER_OTLP_HEADERS = 'authorization=Bearer%20secret'
+    const given = { ...env, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS }
+    expect((await readOptions([], given))?.traces).toEqual({
+      url: 'http://collector:4318/v1/traces',
+      headers: { authorization: 'Bearer secret' },
+      serviceName: 'verge-origin',
+    })
+    expect((await readOptions([], { ...given, OTEL_SERVICE_NAME: 'fra' }))?.traces?.serviceName).toBe('fra')
+    for (const wrong of [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'secret' }, { OTEL_EXPORTER_OTLP_HEADERS: 'secret' }]) {
+      const error = await readOptions([], { ...given, ...wrong }).catch((thrown: Error) => thrown)
+      expect(String(error)).toMatch(/OTEL_EXPORTER_OTLP_(ENDPOINT|HEADERS) must be/)
+      expect(String(error)).not.toContain('secret')
+    }
+  })
+
   it('explains every option in its help', async () => {
     const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, 'scripts/origin.ts'), '--help'])
     for (const name of OPTION_NAMES) expect(stdout).toContain(`--${name} `)
