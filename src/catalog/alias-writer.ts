@@ -8,6 +8,7 @@ import { canonicalBytes } from './canonical-json.ts'
 import type { ChangeLog } from './change-log.ts'
 import { changeRecord, readStored, type StoredRecord } from './change-record.ts'
 import { refreshCopies } from './copies.ts'
+import type { DeletionLimits } from './deletion.ts'
 import { aliasKey } from './keys.ts'
 import { checkAlias } from './parse.ts'
 import { assertServable } from './servable.ts'
@@ -25,7 +26,8 @@ type AliasWriterLimits = Pick<
   | 'manifestBytes'
   | 'pageBytes'
   | 'parallelFetches'
->
+> &
+  DeletionLimits
 
 export interface AliasWriterOptions {
   readonly sha256: Sha256Factory
@@ -186,7 +188,7 @@ export class AliasWriter {
       if (before !== undefined && before !== digest) throw existsAlready(model, version)
       const known = checked.has(`${digest} ${version}`)
       if (known || (before !== undefined && !live.has(version))) continue
-      const options = { sha256: this.#sha256, limits: this.#limits, signal }
+      const options = { sha256: this.#sha256, clock: this.#clock, limits: this.#limits, signal }
       await assertServable(this.#truth, model, version, digest, options)
       checked.add(`${digest} ${version}`)
     }

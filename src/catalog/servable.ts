@@ -1,18 +1,20 @@
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import type { Sha256Factory } from '../core/runtime.ts'
+import type { Clock, Sha256Factory } from '../core/runtime.ts'
 import { sha256Hex } from '../core/sha256.ts'
 import { type BlobInfo, blobKey, checkBlob } from '../weights/blob.ts'
 import { readAtMost } from '../weights/body.ts'
 import { checkPages } from '../weights/pages/layout.ts'
 import type { Store } from '../weights/store.ts'
+import { type DeletionLimits, untilNotDeleted } from './deletion.ts'
 import { manifestKey } from './keys.ts'
 import type { Manifest } from './manifest.ts'
 import { parseManifest } from './parse.ts'
 
 export interface ServableOptions {
   readonly sha256: Sha256Factory
-  readonly limits: Pick<Limits, 'chunkBytes' | 'manifestBytes' | 'pageBytes' | 'parallelFetches'>
+  readonly clock: Clock
+  readonly limits: Pick<Limits, 'chunkBytes' | 'manifestBytes' | 'pageBytes' | 'parallelFetches'> & DeletionLimits
   readonly signal?: AbortSignal | undefined
 }
 
@@ -34,7 +36,8 @@ export function checkBlobs(manifest: Manifest, limits: Pick<Limits, 'chunkBytes'
 
 /**
  * Checks that the source of truth has everything that a version needs: the manifest with this digest, and every chunk
- * in it.
+ * in it. From then on no chunk of it is deleted, because the manifest is there (decision 24); while a command deletes some,
+ * this waits.
  * @throws manifest_invalid, weights_unavailable, store_unavailable, the signal's reason
  */
 export async function assertServable(
@@ -58,6 +61,7 @@ export async function assertServable(
   const manifest = parseManifest(bytes, model, version)
   checkBlobs(manifest, options.limits)
   const chunks = [...new Map(blobsOf(manifest).flatMap(({ chunks }) => chunks.map((c) => [c.sha256, c]))).values()]
+  await untilNotDeleted(truth, new Set(chunks.map((chunk) => chunk.sha256)), options)
   const lookInTurn = async (): Promise<void> => {
     for (let chunk = chunks.pop(); chunk !== undefined; chunk = chunks.pop()) {
       const stored = await truth.head(blobKey(chunk.sha256), { signal })

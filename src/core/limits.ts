@@ -428,6 +428,19 @@ export const LIMITS = {
   modelsListed: 1_000,
   /** A writer that lost so many races in a row is told, instead of trying for ever. */
   aliasWriteAttempts: 16,
+  /** Chunks that a command announces and deletes together: their names take 9 KB, and deleting them some seconds. */
+  deletionBatch: 128,
+  /** The announcement of such a batch, which names each with 64 digits, and as much again. */
+  deletionRecordBytes: 20 * KiB,
+  /** How long after its announcement a command may begin to delete a chunk. */
+  deletionMs: 20_000,
+  /**
+   * An announcement that has not changed for so long is of a command that was killed. A deletion that began at the end of
+   * `deletionMs` has ended by then: the client of R2's API gives up after five tries and pauses of 30 s each.
+   */
+  deletionAbandonedMs: 300_000,
+  /** Between two looks at another command's announcement. */
+  deletionPollMs: 500,
   /** KV takes one write a second for each key; two quick releases must wait for it. */
   kvWritePauseMs: 1_100,
 

@@ -34,7 +34,7 @@ export class OnlyModels implements Store {
   }
 
   async list(prefix: string, options?: ListOptions): Promise<ListPage> {
-    const page = await this.#inner.list(prefix, options)
+    const { infos: _, ...page } = await this.#inner.list(prefix, options)
     return { ...page, keys: page.keys.filter((key) => this.#has(key)) }
   }
 

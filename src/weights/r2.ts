@@ -107,7 +107,8 @@ export class R2Store implements Store {
       signal,
     )
     const keys = page.objects.map((object) => object.key)
-    return page.truncated ? { keys, cursor: nextCursor(this.name, page.cursor, cursor) } : { keys }
+    const infos = page.objects.map(info)
+    return page.truncated ? { keys, infos, cursor: nextCursor(this.name, page.cursor, cursor) } : { keys, infos }
   }
 
   async delete(key: string, { signal }: StoreOptions = {}): Promise<void> {

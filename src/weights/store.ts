@@ -45,6 +45,8 @@ export interface ListOptions extends StoreOptions {
 export interface ListPage {
   /** In lexicographic order of their UTF-8 bytes. */
   readonly keys: readonly string[]
+  /** Of each key, in the same order, where the store's lists tell them. */
+  readonly infos?: readonly StoredInfo[]
   /** Passed to the next call; absent on the last page. */
   readonly cursor?: string
 }

@@ -3,6 +3,7 @@ import { existsAlready, isUnchanged, nextAlias, type PublishOptions, published }
 import { canonicalBytes } from '../../catalog/canonical-json.ts'
 import { equal } from '../../catalog/copies.ts'
 import { aliasKey, manifestKey } from '../../catalog/keys.ts'
+import type { CatalogWriter } from '../../catalog/writer.ts'
 import { abortError, isVergeError, throwIfAborted, VergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { readAtMost } from '../../weights/body.ts'
@@ -19,6 +20,7 @@ import { readerOf } from './inventory.ts'
 import { type CopiedPages, copyPages, countOf, dropKeys, lookForPages, NO_PAGES, pageSteps } from './page-copies.ts'
 import { inParallel } from './pool.ts'
 import { readManifestRecord } from './references.ts'
+import { unmark } from './unreferenced.ts'
 
 export type PushTarget = Pick<Target, 'truth' | 'copies' | 'writer'>
 
@@ -146,21 +148,21 @@ async function push(
     return { ...base, ...pages, generation, visibility, live, written: 0, moves, outdated, steps }
   }
 
-  if (lacks.length > 0) {
-    const task = progress.task(`Sending ${model}`, bytesSent)
-    const send = async ({ chunk, stores }: Lack): Promise<void> => {
-      for (const store of stores) {
-        await putChecked(store, chunk, { isTruth: store === target.truth, signal })
-        task.advance(chunk.bytes)
-      }
-    }
-    await inParallel(lacks, concurrency, send, signal)
-    task.done(`${binarySize(bytesSent)} in ${counted(sent, 'chunk')}`)
-  }
+  // a sweep that would begin soon leaves what a push relies on
+  await unmark(
+    target.truth,
+    chunks.map((chunk) => chunk.sha256),
+    signal,
+  )
+  const send = (missing: readonly Lack[]) => sendChunks(target, missing, { model, concurrency, progress, signal })
+  await send(lacks)
   // before the alias moves: a data centre that has looked for a page in vain may remember that for a day
   const pages = await copyPages(lackingPages, packed, { progress, signal })
   steps.push(...pageSteps(lackingPages, pages))
-  const release = await target.writer.publishVersion(packed.manifest, { ...wanted, signal })
+  const release = await publishWhole(target, packed, wanted, {
+    signal,
+    sendAgain: async () => send(await look(target, chunks, { ...options, model, concurrency, progress })),
+  })
   steps.push(aliasStep(old, release.alias, dryRun))
   // the alias has changed, so the remaining steps run even after an interruption
   for (const store of target.copies) {
@@ -179,6 +181,51 @@ async function push(
     moves: release.changed,
     outdated: false,
     steps,
+  }
+}
+
+/** Writes chunks to the stores that lack them. */
+async function sendChunks(
+  { truth }: PushTarget,
+  lacks: readonly Lack[],
+  options: {
+    readonly model: string
+    readonly concurrency: number
+    readonly progress: Progress
+    readonly signal: AbortSignal
+  },
+): Promise<void> {
+  if (lacks.length === 0) return
+  const { model, concurrency, progress, signal } = options
+  const sent = lacks.reduce((sum, { stores }) => sum + stores.length, 0)
+  const bytes = lacks.reduce((sum, { chunk, stores }) => sum + chunk.bytes * stores.length, 0)
+  const task = progress.task(`Sending ${model}`, bytes)
+  const send = async ({ chunk, stores }: Lack): Promise<void> => {
+    for (const store of stores) {
+      await putChecked(store, chunk, { isTruth: store === truth, signal })
+      task.advance(chunk.bytes)
+    }
+  }
+  await inParallel(lacks, concurrency, send, signal)
+  task.done(`${binarySize(bytes)} in ${counted(sent, 'chunk')}`)
+}
+
+/**
+ * Publishes the version. Chunks that another command deleted after this one had seen them are sent again; the manifest,
+ * which is stored by then, keeps them.
+ */
+async function publishWhole(
+  { writer }: PushTarget,
+  { manifest }: PackedModel,
+  wanted: PublishOptions,
+  { sendAgain, signal }: { readonly sendAgain: () => Promise<void>; readonly signal: AbortSignal },
+): Promise<Awaited<ReturnType<CatalogWriter['publishVersion']>>> {
+  try {
+    return await writer.publishVersion(manifest, { ...wanted, signal })
+  } catch (error) {
+    if (!isVergeError(error, 'weights_unavailable')) throw error
+    await sendAgain()
+    return writer.publishVersion(manifest, { ...wanted, signal })
   }
 }
 

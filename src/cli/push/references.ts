@@ -4,7 +4,7 @@ import { isVergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { ChunkInfo } from '../../weights/blob.ts'
 import { readAtMost } from '../../weights/body.ts'
-import type { Store } from '../../weights/store.ts'
+import type { Store, StoredInfo } from '../../weights/store.ts'
 import { inParallel } from './pool.ts'
 
 export const MANIFEST_PREFIX = 'manifest/'
@@ -12,13 +12,24 @@ export const MANIFEST_PREFIX = 'manifest/'
 /** Every key of a store that begins with `prefix`. */
 export async function allKeys(store: Store, prefix: string, signal?: AbortSignal): Promise<string[]> {
   const keys: string[] = []
+  for await (const { key } of eachKey(store, prefix, signal)) keys.push(key)
+  return keys
+}
+
+interface ListedKey {
+  readonly key: string
+  /** Where the store's lists tell it. */
+  readonly info?: StoredInfo | undefined
+}
+
+/** The same one by one, with a page of them in memory at a time. */
+export async function* eachKey(store: Store, prefix: string, signal?: AbortSignal): AsyncGenerator<ListedKey> {
   let cursor: string | undefined
   do {
     const page = await store.list(prefix, { cursor, signal })
-    keys.push(...page.keys)
+    for (const [at, key] of page.keys.entries()) yield { key, info: page.infos?.[at] }
     cursor = page.cursor
   } while (cursor !== undefined)
-  return keys
 }
 
 /** A stored record of the catalogue; null if it is missing, or longer than any that Verge writes. */
@@ -57,32 +68,57 @@ export function namedIn(bytes: Uint8Array | null, model: string, version: string
 }
 
 /**
+ * Digests of the chunks and of the files of pages that a stored manifest names; null if it cannot be read.
+ * @param prefix what stands before `<model>/<version>` in its key
+ */
+async function digestsNamed(
+  store: Store,
+  key: string,
+  prefix: string,
+  signal?: AbortSignal,
+): Promise<ReadonlySet<string> | null> {
+  const [model = '', version = ''] = key.slice(prefix.length).split('/')
+  const bytes = await readManifestRecord(store, key, LIMITS.manifestBytes, signal)
+  const named = namedIn(bytes, model, version)
+  return named && new Set([...named.chunks.map(({ sha256 }) => sha256), ...named.pages])
+}
+
+interface Held {
+  readonly etag: string | undefined
+  /** Null if the manifest cannot be read. */
+  readonly digests: ReadonlySet<string> | null
+}
+
+/**
  * Who needs which chunks, by every manifest in the bucket: of versions that are live, of those that are not, and of those
  * that are just being pushed and are in no alias yet.
  */
 export class References {
   readonly #truth: Store
   readonly #signal: AbortSignal
-  /** Digests of chunks and of files of pages by the manifest's key; null where it cannot be read. */
-  readonly #manifests = new Map<string, ReadonlySet<string> | null>()
+  /** By the manifest's key. */
+  readonly #manifests = new Map<string, Held>()
 
   constructor(truth: Store, signal: AbortSignal) {
     this.#truth = truth
     this.#signal = signal
   }
 
-  /** Looks again for what has come and gone; manifests never change, so each is read once. @throws store_unavailable */
+  /**
+   * Looks again for what has come and gone. A manifest is read once, unless its etag says that another one has taken its
+   * place. @throws store_unavailable
+   */
   async refresh(): Promise<void> {
-    const keys = await allKeys(this.#truth, MANIFEST_PREFIX, this.#signal)
-    const present = new Set(keys)
+    const present = new Map<string, string | undefined>()
+    for await (const { key, info } of eachKey(this.#truth, MANIFEST_PREFIX, this.#signal)) present.set(key, info?.etag)
     for (const key of this.#manifests.keys()) if (!present.has(key)) this.#manifests.delete(key)
-    const read = async (key: string): Promise<void> => {
-      const [model = '', version = ''] = key.slice(MANIFEST_PREFIX.length).split('/')
-      const bytes = await readManifestRecord(this.#truth, key, LIMITS.manifestBytes, this.#signal)
-      const named = namedIn(bytes, model, version)
-      this.#manifests.set(key, named && new Set([...named.chunks.map(({ sha256 }) => sha256), ...named.pages]))
+    const read = async ([key, etag]: readonly [string, string | undefined]): Promise<void> => {
+      this.#manifests.set(key, { etag, digests: await digestsNamed(this.#truth, key, MANIFEST_PREFIX, this.#signal) })
     }
-    const fresh = keys.filter((key) => !this.#manifests.has(key))
+    const fresh = [...present].filter(([key, etag]) => {
+      const known = this.#manifests.get(key)
+      return known === undefined || etag === undefined || known.etag !== etag
+    })
     await inParallel(fresh, LIMITS.parallelFetches, read, this.#signal)
   }
 
@@ -93,13 +129,18 @@ export class References {
 
   /** Keys of manifests, `except` those, that name a chunk or a file of pages; or that might, because they cannot be read. */
   holders(sha256: string, except: ReadonlySet<string> = new Set()): string[] {
-    return [...this.#manifests].flatMap(([key, named]) =>
-      !except.has(key) && (named === null || named.has(sha256)) ? [key] : [],
+    return [...this.#manifests].flatMap(([key, { digests }]) =>
+      !except.has(key) && (digests === null || digests.has(sha256)) ? [key] : [],
     )
   }
 
   /** Keys of manifests that cannot be read, `except` those. */
   unreadable(except: ReadonlySet<string> = new Set()): string[] {
-    return [...this.#manifests].flatMap(([key, named]) => (named === null && !except.has(key) ? [key] : []))
+    return [...this.#manifests].flatMap(([key, { digests }]) => (digests === null && !except.has(key) ? [key] : []))
+  }
+
+  /** Every chunk and file of pages that a readable manifest names. */
+  named(): Set<string> {
+    return new Set([...this.#manifests.values()].flatMap(({ digests }) => [...(digests ?? [])]))
   }
 }

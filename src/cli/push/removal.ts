@@ -1,15 +1,17 @@
+import { randomUUID } from 'node:crypto'
 import type { Alias } from '../../catalog/alias.ts'
 import { withoutVersion } from '../../catalog/alias-changes.ts'
 import { aliasKey, blobKey, manifestKey } from '../../catalog/keys.ts'
 import { parseAlias } from '../../catalog/parse.ts'
 import { isVergeError, throwIfAborted, VergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
+import { type Clock, systemClock } from '../../core/runtime.ts'
 import type { ChunkInfo } from '../../weights/blob.ts'
 import { readAtMost } from '../../weights/body.ts'
 import type { Store } from '../../weights/store.ts'
 import { type Progress, silentProgress } from '../terminal/progress.ts'
+import { deleteChunks } from './delete-chunks.ts'
 import { dropPages } from './page-copies.ts'
-import { inParallel } from './pool.ts'
 import type { PushTarget } from './push.ts'
 import { allKeys, MANIFEST_PREFIX, type Named, namedIn, References, readManifestRecord } from './references.ts'
 
@@ -23,12 +25,8 @@ import { allKeys, MANIFEST_PREFIX, type Named, namedIn, References, readManifest
  * 3. copies of pages, and chunks, that no manifest in the bucket names, in the copies first and then in the truth;
  * 4. the records of step 2.
  *
- * Another command may push the same chunks meanwhile, after it saw them in the bucket. Such a push writes its manifest,
- * then checks every chunk again before it changes its alias. If its manifest was stored before a chunk is deleted, the
- * chunk stays, because the removal reads the manifests again before every few deletions. If the manifest came later,
- * the push finds the chunk missing, fails, and sends it when it is run again. One case remains: a push whose manifest
- * and check both fall between such a reading and the deletions after it, a second at most. A final check detects it and
- * names the versions to push again.
+ * Another command may push the same chunks meanwhile, after it saw them in the bucket: `deleteChunks` sees to it that no
+ * chunk of a version that is published goes.
  */
 
 export interface RemovalPlan {
@@ -54,14 +52,12 @@ export interface RemovalResult {
   readonly bytes: number
   /** Unreadable manifests, because of which chunks were kept. */
   readonly unreadable: readonly string[]
-  /** Versions, as `model/version`, that were pushed meanwhile and lack chunks now: to be pushed again. */
+  /** Versions, as `model/version`, whose push began meanwhile and lacks chunks now. It sends them again, or is run again. */
   readonly harmed: readonly string[]
 }
 
+/** Manifests of versions whose removal has begun. */
 const REMOVED_PREFIX = 'removed/'
-const CONCURRENCY = 4
-/** Chunks between two looks at the manifests. */
-const BATCH = 32
 
 /**
  * Looks at what would go. Changes nothing.
@@ -115,10 +111,10 @@ export async function planRemoval(
 export async function remove(
   target: PushTarget,
   plan: RemovalPlan,
-  options: { readonly signal: AbortSignal; readonly progress?: Progress },
+  options: { readonly signal: AbortSignal; readonly progress?: Progress; readonly clock?: Clock },
 ): Promise<RemovalResult> {
   const { model, versions } = plan
-  const { signal, progress = silentProgress } = options
+  const { signal, progress = silentProgress, clock = systemClock } = options
   throwIfAborted(signal)
   const [version = ''] = versions
   if (plan.whole) await target.writer.dropModel(model, plan.etag, { signal })
@@ -138,29 +134,41 @@ export async function remove(
     if (references.holders(file).length > 0) continue
     for (const store of target.copies) await dropPages(store, file, signal)
   }
+  const sizes = new Map(going.map(({ sha256, bytes }) => [sha256, bytes]))
   const task = progress.task(`Deleting ${model}`, going.length, 'steps')
-  const deleted: ChunkInfo[] = []
-  for (let at = 0; at < going.length; at += BATCH) {
-    if (at > 0) await references.refresh()
-    const free = going.slice(at, at + BATCH).filter(({ sha256 }) => references.holders(sha256).length === 0)
-    const drop = async (chunk: ChunkInfo): Promise<void> => {
-      deleted.push(chunk)
-      for (const store of [...target.copies, target.truth]) await store.delete(blobKey(chunk.sha256), { signal })
-    }
-    await inParallel(free, CONCURRENCY, drop, signal)
-    task.set(Math.min(going.length, at + BATCH))
-  }
+  const deleted = await deleteChunks(target, [...sizes.keys()], {
+    id: randomUUID(),
+    references,
+    signal,
+    clock,
+    limits: LIMITS,
+    done: (count) => task.advance(count),
+  })
   for (const each of versions) await target.truth.delete(removedKey(model, each), { signal })
   await references.refresh()
   task.done(`${deleted.length} deleted`)
   return {
     chunks: deleted.length,
-    bytes: deleted.reduce((sum, { bytes }) => sum + bytes, 0),
+    bytes: deleted.reduce((sum, sha256) => sum + (sizes.get(sha256) ?? 0), 0),
     unreadable: [],
-    harmed: [...new Set(deleted.flatMap(({ sha256 }) => references.holders(sha256)))].map((key) =>
-      key.slice(MANIFEST_PREFIX.length),
-    ),
+    harmed: await lacking(target.truth, deleted, references, signal),
   }
+}
+
+/** Versions whose manifests were stored meanwhile, and whose pushes have not sent the deleted chunks again yet. */
+async function lacking(
+  truth: Store,
+  deleted: readonly string[],
+  references: References,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const found = new Set<string>()
+  for (const sha256 of deleted) {
+    const holders = references.holders(sha256)
+    if (holders.length === 0 || (await truth.head(blobKey(sha256), { signal })) !== null) continue
+    for (const key of holders) found.add(key.slice(MANIFEST_PREFIX.length))
+  }
+  return [...found]
 }
 
 /** Moves a version's manifest out of the catalogue. */

@@ -158,12 +158,14 @@ const PREFIXES = [
   AUDIT_PREFIX,
   HEAD_KEY,
   'blob/',
+  'deleting/',
   'health/',
   'key/',
   'manifest/',
   'page/',
   'removed/',
   'sign-in/',
+  'unreferenced/',
   'usage/',
 ]
 

@@ -42,7 +42,8 @@ async function list(deps: StoreDeps, c: Context<AppEnv>): Promise<Response> {
     })
   }
   const { signal } = c.get('context')
-  return c.json(await store.list(ALIAS_PREFIX, { cursor, signal }))
+  const page = await store.list(ALIAS_PREFIX, { cursor, signal })
+  return c.json({ keys: page.keys, cursor: page.cursor })
 }
 
 async function give(deps: StoreDeps, c: Context<AppEnv>, key: string): Promise<Response> {
