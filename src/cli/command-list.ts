@@ -70,6 +70,10 @@ export const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     about: 'shows health, traffic, cost and changes of a running Worker, live',
     load: async () => (await import('./commands/top.ts')).topCommand,
   },
+  traces: {
+    about: 'shows traces of Workers and origins on this machine',
+    load: async () => (await import('./commands/traces.ts')).tracesCommand,
+  },
   setup: {
     about: 'creates the resources of an environment in your Cloudflare account, and pushes the models',
     load: async () => (await import('./commands/setup.ts')).setupCommand,

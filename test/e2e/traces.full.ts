@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { packFolder } from '../../src/cli/pack/packer.ts'
+import { freePort } from '../../src/cli/terminal/port.ts'
 import { type Collector, startCollector } from '../fixtures/node/collector.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { type OriginFolders, originFolders, PICTURE } from '../fixtures/node/origin-models.ts'
@@ -161,5 +164,23 @@ describe('a trace from the edge to an origin', () => {
     expect(collector.faults).toEqual([])
     const run = spans().find(({ name }) => name === 'run')
     expect(BigInt(run?.endTimeUnixNano ?? 0) > BigInt(run?.startTimeUnixNano ?? 0)).toBe(true)
+  })
+  it('is shown by "verge traces"', async () => {
+    const port = await freePort()
+    const options = ['traces', '--port', String(port), '--count', '1']
+    const shown = promisify(execFile)(process.execPath, [join(ROOT, 'scripts/verge.ts'), ...options])
+    const send = () =>
+      fetch(`http://127.0.0.1:${port}/v1/traces`, {
+        method: 'POST',
+        body: JSON.stringify(collector.exports[0]),
+        headers: { 'content-type': 'application/json' },
+      }).then(
+        ({ status }) => status,
+        () => undefined,
+      )
+    await expect.poll(send).toBe(200)
+    const { stdout } = await shown
+    expect(stdout).toContain(`trace ${TRACE}`)
+    expect(stdout).toMatch(/authorize +\d+\.\d ms {2}caller=operator/)
   })
 })

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { defineCommand } from '../command.ts'
 import { modelFolders, ORIGIN_COMMAND, STATE } from '../files/project.ts'
-import { originEnvironment } from '../local/origin-environment.ts'
+import { localEnvironment } from '../local/local-environment.ts'
 import { serve, untilAsked } from '../local/serve.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 import { parsePort } from '../terminal/port.ts'
@@ -20,6 +20,14 @@ const OPTIONS = {
     help: [
       `origin for models that prefer one; "${ORIGIN_COMMAND}" starts it`,
       '(default: http://127.0.0.1:8788; none: nowhere)',
+    ],
+  },
+  traces: {
+    type: 'string',
+    value: 'URL',
+    help: [
+      'collector for traces of all requests; "npx verge traces" is one, at',
+      'http://127.0.0.1:4318 (default: none)',
     ],
   },
   ...HELP_OPTION,
@@ -41,7 +49,7 @@ export const startCommand = defineCommand({
     const port = parsePort(values.port)
     const folders = await modelFolders(values.models)
     const persistTo = values['persist-to'] === undefined ? STATE : resolve(values['persist-to'])
-    const envFiles = await originEnvironment(port, values.origin)
+    const envFiles = await localEnvironment(port, values)
     await serve({ port, persistTo, folders, envFiles, signal })
     return undefined
   },

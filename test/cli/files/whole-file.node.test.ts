@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { ROOT } from '../../../src/cli/files/project.ts'
 import { writeWhole } from '../../../src/cli/files/whole-file.ts'
-import { originEnvironment } from '../../../src/cli/local/origin-environment.ts'
+import { localEnvironment } from '../../../src/cli/local/local-environment.ts'
 import { readEnvironment, saveNamespaceId } from '../../../src/cloudflare/wrangler-config.ts'
 
 let folder: string
@@ -58,8 +58,10 @@ it("writes wrangler.toml and an origin's variables like that, which a running Wo
   expect(await readThrough(path, () => saveNamespaceId(path, 'production', id))).toBe(toml)
   expect((await readEnvironment(path, 'production')).namespaceId).toBe(id)
   const port = 60_000 + (process.pid % 5_000)
-  const [file = ''] = await originEnvironment(port, 'http://127.0.0.1:9')
+  const [file = ''] = await localEnvironment(port, { origin: 'http://127.0.0.1:9', traces: 'http://127.0.0.1:4318' })
   const variables = await readFile(file, 'utf8')
-  expect(await readThrough(file, () => originEnvironment(port, 'http://127.0.0.1:10'))).toBe(variables)
+  expect(await readThrough(file, () => localEnvironment(port, { origin: 'http://127.0.0.1:10' }))).toBe(variables)
+  expect(variables).toContain("OTLP_ENDPOINT='http://127.0.0.1:4318'\nTRACE_SAMPLE_RATE='1'\n")
+  await expect(localEnvironment(port, { traces: 'http://otlp.example.com' })).rejects.toThrow('--traces must be')
   await rm(file)
 })
