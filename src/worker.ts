@@ -64,17 +64,20 @@ export default {
     return app.fetch(request, {}, context)
   },
 
-  /** Once a minute: how the origins fare, for isolates that have asked none yet. */
+  /** Once a minute: how the origins fare, for isolates that have asked none yet; and lists, where they lag behind the aliases. */
   async scheduled(_controller, env): Promise<void> {
-    const { limits, origins } = await assembled(env)
-    if (origins.length === 0) return
+    const { index, limits, origins } = await assembled(env)
     const probing = { clock: systemClock, limits, logger: consoleLogger }
-    await probeAndRecord(
-      origins,
-      (origin, signal) => probeOrigin(origin, signal, probing),
-      new KvHealthStore(env.KV, limits),
-      probing,
-    )
+    const probed =
+      origins.length > 0 &&
+      probeAndRecord(
+        origins,
+        (origin, signal) => probeOrigin(origin, signal, probing),
+        new KvHealthStore(env.KV, limits),
+        probing,
+      )
+    const [result] = await Promise.allSettled([probed, index.tick()])
+    if (result.status === 'rejected') throw result.reason
   },
 } satisfies ExportedHandler<Env>
 

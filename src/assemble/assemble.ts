@@ -10,10 +10,12 @@ import { openRefused } from '../stream/refusing.ts'
 import type { StreamDeps } from '../stream/stream-context.ts'
 import { VERSION } from '../version.ts'
 import { ChunkPassage } from '../weights/passage.ts'
+import type { IndexSweep } from '../catalog/index/sweep.ts'
 import { credentialsOf } from './access.ts'
 import { admissionsOf } from './admission.ts'
 import type { Env } from './env.ts'
 import { floodGuardsOf } from './floods.ts'
+import { indexOf } from './lists.ts'
 import { metersOf } from './metering.ts'
 import { operationsOf } from './operations.ts'
 import { originsOf } from './origins.ts'
@@ -30,6 +32,8 @@ export interface Verge extends Services {
   readonly streams: StreamDeps
   readonly metering: Metering
   readonly origins: readonly Origin[]
+  /** What the cron trigger does for lists. */
+  readonly index: IndexSweep
 }
 
 /**
@@ -86,6 +90,7 @@ export function assemble(env: Env, config: Config, platform: Platform, tracer?: 
     streams: deps,
     metering,
     origins: remote?.origins ?? [],
+    index: indexOf(stores.truth, shared),
     limits,
   }
 }

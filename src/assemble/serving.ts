@@ -16,6 +16,7 @@ import { PageLoader } from '../weights/pages/page-loader.ts'
 import { StorePages } from '../weights/pages/store-pages.ts'
 import { ENGINE_VERSIONS, enginesOf } from './engines.ts'
 import type { Env } from './env.ts'
+import { listsOf } from './lists.ts'
 import type { Shared } from './shared.ts'
 import type { Stores } from './stores.ts'
 
@@ -36,6 +37,7 @@ export function servingOf(
     ...shared,
     place: 'edge',
     catalog: tracer === undefined ? catalog : tracedCatalog(catalog, tracer),
+    lists: listsOf(truth, catalog, shared),
     blobs,
     pages: new PageLoader([new KvPages(KV, shared), new StorePages(truth, shared)], shared),
     files: new FileCache({

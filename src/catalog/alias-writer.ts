@@ -39,6 +39,8 @@ export interface AliasWriterOptions {
   readonly audit?: ChangeLog | undefined
   /** Signs changes; asked for when the first of them is made. Without it signed models are left as they are. */
   readonly signing?: (() => Promise<ReleaseSigning>) | undefined
+  /** Brings the index of lists up to date after a change. Never throws. Without it the Worker does so within a minute. */
+  readonly index?: { touch(model: string): Promise<void> } | undefined
 }
 
 export interface WriteOptions {
@@ -74,6 +76,7 @@ export class AliasWriter {
   readonly #limits: AliasWriterLimits
   readonly #audit: ChangeLog | undefined
   readonly #signing: () => Promise<ReleaseSigning>
+  readonly #index: AliasWriterOptions['index']
 
   constructor(truth: Store, copies: readonly Store[], options: AliasWriterOptions) {
     this.#truth = truth
@@ -84,6 +87,7 @@ export class AliasWriter {
     this.#limits = options.limits
     this.#audit = options.audit
     this.#signing = options.signing ?? (async () => new ReleaseSigning({}))
+    this.#index = options.index
   }
 
   /**
@@ -157,7 +161,17 @@ export class AliasWriter {
     return changeRecord(this.#truth, change, { sha256: this.#sha256, audit: this.#audit })
   }
 
-  #refreshCopies(model: string, compare: boolean): Promise<number> {
+  /** The copies, and at the same time the index, which lists alone use. */
+  async #refreshCopies(model: string, compare: boolean): Promise<number> {
+    const listed = this.#index?.touch(model)
+    try {
+      return await this.#refresh(model, compare)
+    } finally {
+      await listed
+    }
+  }
+
+  #refresh(model: string, compare: boolean): Promise<number> {
     const record = { key: aliasKey(model), name: `alias of model "${model}"`, maxBytes: this.#limits.aliasBytes }
     return refreshCopies(this.#truth, this.#copies, record, {
       clock: this.#clock,

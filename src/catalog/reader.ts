@@ -137,6 +137,11 @@ export class CatalogReader {
     return manifest
   }
 
+  /** Manifests that are kept, so those of the versions that were asked for last. */
+  kept(): readonly Manifest[] {
+    return [...this.#manifests.values()]
+  }
+
   /**
    * Every model's alias in the source of truth, by name. Unreadable aliases are reported and left out.
    * @throws store_unavailable, cancelled, deadline_exceeded

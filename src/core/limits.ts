@@ -424,8 +424,39 @@ export const LIMITS = {
   aliasesCached: 256,
   /** Names without a model that an isolate remembers, apart from the rest so that guessed names evict nothing. */
   unknownModelsCached: 1_024,
-  /** Models in one list: each needs a separate read. */
+  /** Models in one list that is made without the index: each needs a separate read. */
   modelsListed: 1_000,
+  /** Models in one answer of a list, with the index: as many as Anthropic's clients may ask for. */
+  modelsPerList: 1_000,
+  /** The same where the caller says no number and pages are usual: what a person looks through. */
+  modelsPerPage: 100,
+  /** Entries of a page of the index, of 500 bytes each. A release writes two pages, and two neighbours have a whole list. */
+  indexPageEntries: 1_024,
+  indexPageBytes: 512 * KiB,
+  /** The index's head: 40 bytes for each 64 models, twice. It ends at 200,000 models. */
+  indexHeadBytes: 256 * KiB,
+  /** Reads of pages for one list, beside the head. */
+  indexReads: 2,
+  /** Bytes of one of them. */
+  indexReadBytes: 512 * KiB,
+  /** Parts of pages that an isolate keeps, as bytes; as objects they take about three times as much. */
+  indexCacheBytes: 1 * MiB,
+  /** A writer that lost so many races for the head leaves the entry to the next run of the cron trigger. */
+  indexWriteAttempts: 8,
+  /**
+   * Models that one write of the index is about: each is two reads. The first write of a run is about few, so that even the
+   * 50 subrequests of the free plan bring the index on.
+   */
+  indexFirstWrite: 8,
+  indexWrite: 128,
+  /** Models that one run of the cron trigger brings into the index: 800 of a request's 1,000 subrequests. */
+  indexModelsPerRun: 384,
+  /** Models whose aliases one run of the cron trigger compares with the index; with more, it looks every few minutes. */
+  indexCompared: 1_000,
+  /** An old index page that no head names any more is deleted. Hours: no write takes as long. */
+  indexPageHours: 2,
+  /** Deletions of such pages in one run. */
+  indexDeletions: 32,
   /** A writer that lost so many races in a row is told, instead of trying for ever. */
   aliasWriteAttempts: 16,
   /** Chunks that a command announces and deletes together: their names take 9 KB, and deleting them some seconds. */

@@ -22,6 +22,11 @@ export class LruMap<V> {
     return value
   }
 
+  /** The least recently used first. */
+  values(): IterableIterator<V> {
+    return this.#entries.values()
+  }
+
   /** Whether a value would be kept without another one's leaving. */
   hasRoom(size: number): boolean {
     return this.#total + size <= this.#budget

@@ -1,5 +1,6 @@
-import { authorize, type Caller, mayLookUp, type Resource } from '../access/authorize.ts'
+import { authorize, type Caller, type GrantedCaller, mayLookUp, type Resource } from '../access/authorize.ts'
 import type { Alias } from '../catalog/alias.ts'
+import type { ListQuery, ListScope, ModelPage } from '../catalog/index/query.ts'
 import { MODEL_NAME } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { RunLedger } from '../serving/ledger.ts'
@@ -101,9 +102,17 @@ const MOST_LISTED = 20
 
 /** The versions of a model that a caller may ask for by name: all for who may run unreleased ones, else those that are live. */
 export function visibleVersions(caller: Caller, alias: Alias): readonly string[] {
-  const all = Object.keys(alias.versions)
-  if (authorize(caller, resourceOf(alias), 'unreleased')) return all
-  return all.filter((version) => alias.live.some((each) => each.version === version))
+  return visibleAmong(Object.keys(alias.versions), caller, alias)
+}
+
+/** The same of some of its versions. */
+export function visibleAmong(
+  versions: readonly string[],
+  caller: Caller,
+  { live, ...model }: Pick<Alias, 'model' | 'visibility' | 'live'>,
+): readonly string[] {
+  if (authorize(caller, resourceOf(model), 'unreleased')) return versions
+  return versions.filter((version) => live.some((each) => each.version === version))
 }
 
 /** The refusal of a caller whose credential is not known, where being anonymous is not enough; undefined for others. */
@@ -125,14 +134,34 @@ export function refusedCredential(caller: Caller, why: string): VergeError | und
   )
 }
 
-export function resourceOf({ model, visibility }: Alias): Resource {
+export function resourceOf({ model, visibility }: Pick<Alias, 'model' | 'visibility'>): Resource {
   return { name: model, visibility }
 }
 
-/** The aliases of all models that the caller may know of, by name. */
-export async function visibleModels({ serving, caller, context }: Access): Promise<readonly Alias[]> {
-  const aliases = await serving.list(context)
-  return aliases.filter((alias) => mayLookUp(caller, resourceOf(alias))).sort((a, b) => (a.model < b.model ? -1 : 1))
+/** The part of a list that is asked for. */
+export type ListPart = Omit<ListQuery, 'scope'>
+
+/** A part of the list of models that the caller may know of. @throws store_unavailable */
+export async function visibleModels({ serving, caller, context }: Access, part: ListPart): Promise<ModelPage> {
+  // It reads the catalogue itself.
+  if (caller.kind === 'origin') return { entries: [] }
+  return serving.list({ ...part, scope: scopeOf(caller) }, context)
+}
+
+function scopeOf(caller: Caller): ListScope {
+  const sees: ListScope['sees'] = (model) => mayLookUp(caller, resourceOf(model))
+  if (caller.kind === 'anonymous') return { tree: 'public', sees }
+  if (caller.kind !== 'granted') return { tree: 'all', sees }
+  const { names, open } = namesFor(caller)
+  if (names.includes('*')) return { tree: 'all', sees }
+  return open && names.length === 0 ? { tree: 'public', sees } : { tree: 'all', some: { names, open }, sees }
+}
+
+/** Which models a grant may show; `open`: the public ones, too. A token for all models shows those of the key that minted it. */
+function namesFor({ by, grant, parent }: GrantedCaller): { readonly names: readonly string[]; readonly open: boolean } {
+  if (by !== 'token') return { names: grant.models, open: true }
+  if (parent === undefined || !grant.models.includes('*')) return { names: grant.models, open: false }
+  return { names: parent.grant.models, open: true }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { type AppDeps, createApp } from '../app.ts'
+import { AliasLists } from '../catalog/index/model-lists.ts'
 import { CatalogReader } from '../catalog/reader.ts'
 import { ReleaseCheck } from '../catalog/signing/release-check.ts'
 import { StoredGenerations } from '../catalog/signing/stored-generations.ts'
@@ -136,6 +137,8 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
     ...shared,
     place: 'origin',
     catalog: tracer ? tracedCatalog(catalog, tracer) : catalog,
+    // The store of an origin may have other models than the index names.
+    lists: new AliasLists(catalog, shared),
     blobs,
     files: new FileCache({
       clock,

@@ -34,8 +34,9 @@ export class OriginReadiness {
   async prepare(signal: AbortSignal): Promise<void> {
     const { logger, preload, serving } = this.#options
     await this.#untilDone('catalogue_unread', {}, signal, async (context) => {
-      const aliases = await serving.list(context)
-      logger.info('catalogue_read', { models: aliases.length })
+      const scope = { tree: 'all', sees: () => true } as const
+      const { entries } = await serving.list({ scope, limit: Number.POSITIVE_INFINITY, manifests: false }, context)
+      logger.info('catalogue_read', { models: entries.length })
       this.#catalogue = true
     })
     for (const model of preload) {

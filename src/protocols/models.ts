@@ -18,7 +18,15 @@ const cardFields = {
 export const modelCardSchema = z.object(cardFields).meta({ id: 'ModelCard' })
 export type ModelCard = z.infer<typeof modelCardSchema>
 
-export const modelCardListSchema = z.object({ models: z.array(modelCardSchema) }).meta({ id: 'ModelCardList' })
+export const modelCardListSchema = z
+  .object({
+    models: z.array(modelCardSchema),
+    next: z
+      .string()
+      .optional()
+      .meta({ description: 'Where the list goes on: `after` of the next request. Absent: at its end' }),
+  })
+  .meta({ id: 'ModelCardList' })
 export type ModelCardList = z.infer<typeof modelCardListSchema>
 
 const tensorSchema = z.object({

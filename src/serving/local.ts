@@ -1,6 +1,8 @@
 import type { Alias } from '../catalog/alias.ts'
 import { chooseLive } from '../catalog/choose-live.ts'
 import { quantizesRowsTogether } from '../catalog/dtype.ts'
+import type { ModelLists } from '../catalog/index/model-lists.ts'
+import type { ListQuery, ModelPage } from '../catalog/index/query.ts'
 import type { Artifact, Manifest, Place } from '../catalog/manifest.ts'
 import type { ModelFile } from '../catalog/model-file.ts'
 import type { CatalogReader } from '../catalog/reader.ts'
@@ -50,7 +52,8 @@ export interface LocalServingOptions {
    * has no better one.
    */
   readonly place: Place
-  readonly catalog: Pick<CatalogReader, 'alias' | 'manifest' | 'list'>
+  readonly catalog: Pick<CatalogReader, 'alias' | 'manifest' | 'kept'>
+  readonly lists: ModelLists
   readonly blobs: BlobSource
   /** Where pages of embedding tables are read from; absent where no engine needs them. */
   readonly pages?: { source(file: BlobInfo): PageSource }
@@ -100,8 +103,8 @@ export class LocalServing implements Serving, Residence {
     return this.#options.catalog.alias(model, context.signal)
   }
 
-  list(context: RunContext): Promise<readonly Alias[]> {
-    return this.#options.catalog.list(context.signal)
+  list(query: ListQuery, context: RunContext): Promise<ModelPage> {
+    return this.#options.lists.page(query, context.signal)
   }
 
   async resolve(alias: Alias, version: string | undefined, context: RunContext): Promise<ResolvedModel> {
@@ -355,6 +358,10 @@ export class LocalServing implements Serving, Residence {
   /** Whether an artifact's session is in memory. */
   loaded(artifact: Pick<Artifact, 'sha256'>): boolean {
     return this.#options.sessions.has(artifact.sha256)
+  }
+
+  held(): readonly Manifest[] {
+    return this.#options.catalog.kept().filter(({ artifacts }) => artifacts.some((artifact) => this.loaded(artifact)))
   }
 
   /** What runs would cost here together, and what one request may. */

@@ -1,4 +1,5 @@
 import type { Alias } from '../catalog/alias.ts'
+import type { ListQuery, ModelPage } from '../catalog/index/query.ts'
 import type { Artifact, Manifest, Place } from '../catalog/manifest.ts'
 import type { ModelFile } from '../catalog/model-file.ts'
 import type { RequestContext } from '../core/runtime.ts'
@@ -67,8 +68,8 @@ export interface Models {
   alias(model: string, context: RunContext): Promise<Alias | null>
   /** @throws version_not_found, manifest_invalid, weights_unavailable */
   resolve(alias: Alias, version: string | undefined, context: RunContext): Promise<ResolvedModel>
-  /** Every model's alias, for lists; the caller filters by `authorize`. */
-  list(context: RunContext): Promise<readonly Alias[]>
+  /** A part of the list of models. @throws store_unavailable */
+  list(query: ListQuery, context: RunContext): Promise<ModelPage>
   /** One of the manifest's files, verified, parsed, and kept as long as the isolate keeps the model. */
   file<T>(model: ResolvedModel, file: ModelFile<T>, context: RunContext): Promise<T>
   /**
@@ -119,6 +120,8 @@ export interface Readiness {
   ready(model: ResolvedModel): Promise<boolean>
   /** Whether an artifact's session is in memory. */
   loaded(artifact: Pick<Artifact, 'sha256'>): boolean
+  /** Versions with an artifact whose session is in memory, as far as their manifests are. */
+  held(): readonly Manifest[]
   health(): Promise<EngineHealth>
 }
 

@@ -68,9 +68,13 @@ export function servingContract(name: string, setUp: () => Promise<ServingUnderT
       expect(await given.models.alias('missing', context)).toBeNull()
     })
 
-    it('lists the aliases of all models', async () => {
-      const names = (await given.models.list(context)).map(({ model }) => model)
-      expect(names.sort()).toEqual(['copies', 'counts'])
+    it('lists all models, a part at a time', async () => {
+      const query = { scope: { tree: 'all', sees: () => true }, limit: 1, manifests: true } as const
+      const first = await given.models.list(query, context)
+      expect(first).toMatchObject({ entries: [{ model: 'copies', main: { version: '2' } }], next: 'copies' })
+      const rest = await given.models.list({ ...query, after: 'copies' }, context)
+      expect(rest).toMatchObject({ entries: [{ model: 'counts' }] })
+      expect(rest.next).toBeUndefined()
     })
 
     it('resolves the live version, or the one that is asked for', async () => {

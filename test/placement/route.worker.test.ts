@@ -113,6 +113,7 @@ function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifac
     ...shared,
     place: 'edge',
     catalog: unused,
+    lists: unused,
     files: unused,
     blobs: { source: () => ({ bytes: 0, deliver: async () => {} }) },
     engine,

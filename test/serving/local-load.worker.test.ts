@@ -36,6 +36,7 @@ function setup() {
   const serving = new LocalServing({
     place: 'edge',
     catalog: {} as never,
+    lists: {} as never,
     files: {} as never,
     blobs: { source: () => ({ bytes: 0, deliver: async () => {} }) },
     engine,

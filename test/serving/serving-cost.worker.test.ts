@@ -205,6 +205,7 @@ describe('serving', () => {
     const serving = new LocalServing({
       place: 'edge',
       catalog: unused,
+      lists: unused,
       blobs: unused,
       files: unused,
       engine: { supports: () => ({ ok: true }) } as never,

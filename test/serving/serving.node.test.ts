@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { AliasLists } from '../../src/catalog/index/model-lists.ts'
 import { MANIFEST_SCHEMA, type Manifest } from '../../src/catalog/manifest.ts'
 import { CatalogReader } from '../../src/catalog/reader.ts'
 import { CatalogWriter } from '../../src/catalog/writer.ts'
@@ -100,9 +101,11 @@ async function localServing(own: Partial<LocalServingOptions> = {}): Promise<Loc
   await publish('counts', '1', COUNTS_BYTES, COUNTS)
   const blobs = new BlobLoader([store], shared)
   const polling = { clock: systemClock, staleMs: LIMITS.loadStaleMs, pollMs: 5 }
+  const catalog = new CatalogReader([store], shared)
   return new LocalServing({
     place: 'edge',
-    catalog: new CatalogReader([store], shared),
+    catalog,
+    lists: new AliasLists(catalog, shared),
     blobs,
     files: new FileCache({
       ...polling,

@@ -68,8 +68,10 @@ export class HeldModel {
       catalog: {
         alias: async (name) => (name === model ? alias : null),
         manifest: async () => this.manifest,
-        list: async () => [alias],
+        kept: () => [this.manifest],
       },
+      // A page knows the models that it asks for.
+      lists: { page: async () => ({ entries: [] }) },
       blobs,
       ...(pages && { pages: { source: pages } }),
       files: new FileCache({

@@ -1,9 +1,10 @@
 import { AuditLog } from '../../audit/log.ts'
+import { IndexWriter } from '../../catalog/index/writer.ts'
 import type { ReleaseSigning } from '../../catalog/signing/release-signing.ts'
 import { CatalogWriter, type CatalogWriterOptions } from '../../catalog/writer.ts'
 import { isVergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
-import { systemClock } from '../../core/runtime.ts'
+import { silentLogger, systemClock } from '../../core/runtime.ts'
 import type { Store } from '../../weights/store.ts'
 import { nodeSha256 } from '../pack/bytes.ts'
 import { UsageError } from '../terminal/command-line.ts'
@@ -26,7 +27,19 @@ export interface Target {
 export type Administration = Pick<CatalogWriterOptions, 'audit' | 'signing'>
 
 export function writerOf(truth: Store, copies: readonly Store[], administration: Administration = {}): CatalogWriter {
-  return new CatalogWriter(truth, copies, { sha256: nodeSha256, limits: LIMITS, ...administration })
+  const index = indexWriterOf(truth)
+  return new CatalogWriter(truth, copies, { sha256: nodeSha256, limits: LIMITS, index, ...administration })
+}
+
+/** Writes the index that lists are read from. */
+export function indexWriterOf(truth: Store): IndexWriter {
+  return new IndexWriter(truth, {
+    sha256: nodeSha256,
+    clock: systemClock,
+    randomId: () => crypto.randomUUID(),
+    logger: silentLogger,
+    limits: LIMITS,
+  })
 }
 
 /** Who administers a target. */

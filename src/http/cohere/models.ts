@@ -1,6 +1,7 @@
-import type { Manifest } from '../../catalog/manifest.ts'
+import type { MainVersion } from '../../catalog/index/entry.ts'
 import type { Limits } from '../../core/limits.ts'
 import { embedsTexts } from '../../tasks/embedding-models.ts'
+import type { ListedModel } from '../models/list.ts'
 
 /** A model as Cohere's list has it. */
 export interface CohereModel {
@@ -11,19 +12,18 @@ export interface CohereModel {
   readonly context_length: number
 }
 
-export function cohereModel(manifest: Manifest, { textTokens }: Limits): CohereModel {
-  const { generation, model, text } = manifest
+export function cohereModel({ main, model }: ListedModel, { textTokens }: Limits): CohereModel {
   return {
     name: model,
     is_deprecated: false,
-    endpoints: endpointsOf(manifest),
+    endpoints: endpointsOf(main),
     finetuned: false,
-    context_length: generation?.contextLength ?? text?.maxTokens ?? textTokens,
+    context_length: main.context ?? textTokens,
   }
 }
 
 /** Those of its addresses that answer for a model. */
-function endpointsOf({ task }: Manifest): readonly string[] {
+function endpointsOf({ task }: MainVersion): readonly string[] {
   if (embedsTexts({ task })) return ['embed', 'rerank']
   return task === 'text-ranking' ? ['rerank'] : []
 }

@@ -1,17 +1,13 @@
 import type { Alias } from '../../catalog/alias.ts'
-import { type Manifest, PLACES, type Place } from '../../catalog/manifest.ts'
+import { bytesOf } from '../../catalog/index/entry.ts'
+import type { Manifest, Place } from '../../catalog/manifest.ts'
 import { CHAT_TEMPLATE_FILE } from '../../catalog/settings/generation.ts'
 import type { TensorSpec } from '../../core/tensors.ts'
-import { artifactsForBrowsers } from '../../inference/browser.ts'
 import type { ModelCard, ModelDetail } from '../../protocols/models.ts'
 import { embedsTexts } from '../../tasks/embedding-models.ts'
 import { offeredKinds } from '../../tasks/embedding-output.ts'
 import { type Tasks, taskOf } from '../../tasks/task.ts'
-
-/** The version that most requests get. */
-export function mainVersion({ live }: Alias): string | undefined {
-  return [...live].sort((left, right) => right.weight - left.weight)[0]?.version
-}
+import { type ListedModel, listedModel } from './list.ts'
 
 /** What there is beside the isolate. */
 export interface Elsewhere {
@@ -20,25 +16,28 @@ export interface Elsewhere {
   readonly downloads: boolean
 }
 
-export function modelCard({ visibility }: Alias, manifest: Manifest, elsewhere: Elsewhere): ModelCard {
-  const { artifacts, description, model, task, version } = manifest
+export function modelCard({ main, model, visibility }: ListedModel, { downloads, origins }: Elsewhere): ModelCard {
+  const { bytes, description, places, task, version } = main
+  const there: Record<Place, boolean> = { edge: true, origin: origins, browser: downloads }
   return {
     name: model,
     version,
     ...(task !== undefined && { task }),
     ...(description !== undefined && { description }),
     visibility,
-    bytes: artifacts.length === 0 ? 0 : Math.min(...artifacts.map(bytesOf)),
-    places: placesOf(manifest, elsewhere),
+    bytes,
+    places: places.filter((place) => there[place]),
   }
 }
 
 export function modelDetail(alias: Alias, manifest: Manifest, tasks: Tasks, elsewhere: Elsewhere): ModelDetail {
-  const { artifacts, audio, files, generation, image, keypoints, labels, licence } = manifest
+  const { artifacts, audio, description, files, generation, image, keypoints, labels, licence } = manifest
   const example = exampleOf(manifest, tasks)
   const kinds = embedsTexts(manifest) ? offeredKinds(manifest) : undefined
   return {
-    ...modelCard(alias, manifest, elsewhere),
+    ...modelCard(listedModel(alias, manifest), elsewhere),
+    // A list's may be shortened.
+    ...(description !== undefined && { description }),
     ...(licence !== undefined && { licence }),
     inputs: manifest.inputs.flatMap(tensor),
     outputs: manifest.outputs.flatMap(tensor),
@@ -64,21 +63,6 @@ export function modelDetail(alias: Alias, manifest: Manifest, tasks: Tasks, else
     ...(kinds && { kinds: [...kinds] }),
     ...(example && { example }),
   }
-}
-
-function bytesOf({ bytes, pages }: Manifest['artifacts'][number]): number {
-  return bytes + (pages?.bytes ?? 0)
-}
-
-/** Origins run what is meant for other places, too. */
-function placesOf(manifest: Manifest, { downloads, origins }: Elsewhere): Place[] {
-  const { artifacts, downloadable, placement } = manifest
-  const can: Record<Place, boolean> = {
-    edge: artifacts.some(({ places }) => places.length === 0 || places.includes('edge')),
-    origin: origins && placement !== 'edge',
-    browser: downloads && downloadable === true && artifactsForBrowsers(manifest).length > 0,
-  }
-  return PLACES.filter((place) => can[place])
 }
 
 function exampleOf(manifest: Manifest, tasks: Tasks): ModelDetail['example'] {

@@ -1,4 +1,4 @@
-import type { Alias } from '../../catalog/alias.ts'
+import type { ModelEntry } from '../../catalog/index/entry.ts'
 import { parseJson } from '../../core/json.ts'
 import type { Limits } from '../../core/limits.ts'
 import { validate } from '../../core/validation.ts'
@@ -11,12 +11,12 @@ export function checkIndexRequest(body: Uint8Array, limits: Limits): void {
   if (body.length > 0) validate(repositoryIndexRequestSchema, parseJson(body, limits), 'The index request')
 }
 
-/** Every version that the caller may ask for by name, of every model given: all of these are ready. */
+/** Every listed version that the caller may ask for by name, of every model given: all of these are ready. */
 export function repositoryIndex(
-  aliases: readonly Alias[],
-  versionsOf: (alias: Alias) => readonly string[],
+  entries: readonly ModelEntry[],
+  versionsOf: (entry: ModelEntry) => readonly string[],
 ): RepositoryIndex {
-  return aliases.flatMap((alias) =>
-    versionsOf(alias).map((version) => ({ name: alias.model, version, state: 'READY' as const, reason: '' })),
+  return entries.flatMap((entry) =>
+    versionsOf(entry).map((version) => ({ name: entry.model, version, state: 'READY' as const, reason: '' })),
   )
 }

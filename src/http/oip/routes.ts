@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono'
 import { paceOf, readBody } from '../../core/body.ts'
-import { findModel, visibleModels, visibleVersions } from '../../inference/access.ts'
+import { findModel, visibleAmong, visibleModels, visibleVersions } from '../../inference/access.ts'
 import { withTimeout } from '../../inference/call.ts'
 import { chargedTokens } from '../../inference/charged-tokens.ts'
 import { assertBatch } from '../../inference/metered.ts'
@@ -12,6 +12,7 @@ import { batchOf } from '../../serving/local.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf, bodyLimit, setPlacementHeaders, withAdmittedModel } from '../inference.ts'
 import { modelNamed } from '../model-names.ts'
+import { linkNext, partOf } from '../models/list.ts'
 import { generateText } from './generate.ts'
 import { modelMetadata } from './metadata.ts'
 import { checkIndexRequest, repositoryIndex } from './repository.ts'
@@ -40,7 +41,9 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
       deps.limits,
     )
     const access = accessOf(deps, c)
-    return c.json(repositoryIndex(await visibleModels(access), (alias) => visibleVersions(access.caller, alias)))
+    const page = await visibleModels(access, { ...partOf(c, deps.limits), manifests: false })
+    linkNext(c, page)
+    return c.json(repositoryIndex(page.entries, (entry) => visibleAmong(entry.versions, access.caller, entry)))
   })
   for (const model of ['/v2/models/:model', '/v2/models/:model/versions/:version'] as const) {
     app.get(model, async (c) => {

@@ -1,11 +1,13 @@
 import type { Context } from 'hono'
+import { mayLookUp } from '../../access/authorize.ts'
 import type { Alias } from '../../catalog/alias.ts'
-import type { Artifact, Manifest } from '../../catalog/manifest.ts'
+import { type ListedArtifact, mainVersion, pushedAt } from '../../catalog/index/entry.ts'
+import type { Manifest } from '../../catalog/manifest.ts'
 import { paceOf, readBody } from '../../core/body.ts'
-import { isVergeError, VergeError } from '../../core/errors.ts'
+import { VergeError } from '../../core/errors.ts'
 import { parseJson } from '../../core/json.ts'
 import { validate } from '../../core/validation.ts'
-import { type Access, visibleModel, visibleModels } from '../../inference/access.ts'
+import { resourceOf, visibleModel } from '../../inference/access.ts'
 import {
   type OllamaDetails,
   type OllamaLoadedModel,
@@ -17,28 +19,31 @@ import { embedsTexts } from '../../tasks/embedding-models.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
 import { modelNamed } from '../model-names.ts'
-import { mainVersion, modelCard } from '../models/describe.ts'
-
-interface Listed {
-  readonly alias: Alias
-  readonly manifest: Manifest
-}
+import { type ListedModel, linkNext, listedModel, listedModels, partOf } from '../models/list.ts'
 
 /** `GET /api/tags`: the models that the caller may see, each as `name:latest`. */
 export async function listModels(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
-  return c.json({ models: (await listed(deps, accessOf(deps, c))).map(modelOf) })
+  const listed = await listedModels(accessOf(deps, c), partOf(c, deps.limits))
+  linkNext(c, listed)
+  return c.json({ models: listed.models.map(modelOf) })
 }
 
 /** `GET /api/ps`: those of them whose weights are in the memory of the isolate that answers. */
 export async function loadedModels(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
-  const loaded = (await listed(deps, accessOf(deps, c))).flatMap((model): OllamaLoadedModel[] => {
-    const artifact = model.manifest.artifacts.find((each) => deps.serving.loaded(each))
-    if (artifact === undefined) return []
-    const { modified_at: _, ...said } = modelOf(model)
+  const access = accessOf(deps, c)
+  const { caller, context } = access
+  const { serving } = deps
+  const loaded: OllamaLoadedModel[] = []
+  for (const manifest of serving.held()) {
+    const artifact = manifest.artifacts.find((each) => serving.loaded(each))
+    const alias = await serving.alias(manifest.model, context)
+    if (artifact === undefined || alias === null || !mayLookUp(caller, resourceOf(alias))) continue
+    if (mainVersion(alias) !== manifest.version) continue
+    const { modified_at: _, ...said } = modelOf(listedModel(alias, manifest))
     // Nothing expires: a model stays until another one needs its memory, or the isolate ends.
-    return [{ ...said, details: detailsOf(artifact), expires_at: NEVER, size_vram: 0 }]
-  })
-  return c.json({ models: loaded })
+    loaded.push({ ...said, details: detailsOf(artifact), expires_at: NEVER, size_vram: 0 })
+  }
+  return c.json({ models: loaded.sort((a, b) => (a.name < b.name ? -1 : 1)) })
 }
 
 /** As Ollama writes it for a model that is never to be unloaded. */
@@ -64,42 +69,27 @@ export async function showModel(deps: AppDeps, c: Context<AppEnv>): Promise<Resp
   }
   const alias = await visibleModel(access, modelNamed(asked, deps.config.modelNames))
   const { manifest } = await access.serving.resolve(alias, mainVersion(alias), access.context)
-  return c.json(shown({ alias, manifest }))
+  return c.json(shown(alias, manifest))
 }
 
-/** One model that cannot be read must not cost the caller the list of all others. */
-async function listed(deps: AppDeps, access: Access): Promise<Listed[]> {
-  const models: Listed[] = []
-  for (const alias of await visibleModels(access)) {
-    try {
-      const { manifest } = await access.serving.resolve(alias, mainVersion(alias), access.context)
-      models.push({ alias, manifest })
-    } catch (error) {
-      if (!isVergeError(error) || access.context.signal.aborted) throw error
-      deps.logger.warn('model_left_out_of_list', { model: alias.model, code: error.code, message: error.message })
-    }
-  }
-  return models
-}
-
-function modelOf({ alias, manifest }: Listed): OllamaModel {
-  const name = `${manifest.model}:latest`
+function modelOf({ main, model }: ListedModel): OllamaModel {
+  const name = `${model}:latest`
   return {
     name,
     model: name,
-    modified_at: modifiedAt(alias, manifest),
-    size: modelCard(alias, manifest, { origins: false, downloads: false }).bytes,
-    digest: alias.versions[manifest.version] ?? '',
-    details: detailsOf(manifest.artifacts[0]),
+    modified_at: modifiedAt(main.created),
+    size: main.bytes,
+    digest: main.digest,
+    details: detailsOf(main.artifacts[0]),
   }
 }
 
-function modifiedAt({ created }: Alias, { version }: Manifest): string {
-  return new Date((created?.[version] ?? 0) * 1000).toISOString()
+function modifiedAt(seconds: number): string {
+  return new Date(seconds * 1000).toISOString()
 }
 
 /** A manifest knows neither a model's family nor how many parameters it has. */
-function detailsOf(artifact: Artifact | undefined): OllamaDetails {
+function detailsOf(artifact: ListedArtifact | undefined): OllamaDetails {
   return {
     parent_model: '',
     format: artifact?.format ?? '',
@@ -110,7 +100,7 @@ function detailsOf(artifact: Artifact | undefined): OllamaDetails {
   }
 }
 
-function shown({ alias, manifest }: Listed): OllamaShowAnswer {
+function shown(alias: Alias, manifest: Manifest): OllamaShowAnswer {
   const { generation, licence, task, text } = manifest
   const context = generation?.contextLength ?? text?.maxTokens
   return {
@@ -125,7 +115,7 @@ function shown({ alias, manifest }: Listed): OllamaShowAnswer {
       ...(context !== undefined && { [`${ARCHITECTURE}.context_length`]: context }),
     },
     capabilities: task === 'text-generation' ? ['completion'] : embedsTexts(manifest) ? ['embedding'] : [],
-    modified_at: modifiedAt(alias, manifest),
+    modified_at: modifiedAt(pushedAt(alias, manifest.version)),
   }
 }
 

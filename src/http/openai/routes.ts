@@ -1,10 +1,11 @@
 import { Hono } from 'hono'
-import type { Alias } from '../../catalog/alias.ts'
+import { entryOf, type ModelEntry } from '../../catalog/index/entry.ts'
 import { visibleModel, visibleModels } from '../../inference/access.ts'
 import type { OpenAiModel, OpenAiModelList } from '../../protocols/openai/models.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
 import { modelNamed } from '../model-names.ts'
+import { partOf } from '../models/list.ts'
 import { createChat } from './chat.ts'
 import { createCompletion } from './completions.ts'
 import { createEmbeddings } from './embeddings.ts'
@@ -14,14 +15,15 @@ import { createResponse } from './responses.ts'
 export function openAiRoutes(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get('/v1/models', async (c) => {
-    const aliases = await visibleModels(accessOf(deps, c))
-    const body: OpenAiModelList = { object: 'list', data: aliases.map(openAiModel) }
-    return c.json(body)
+    const part = { ...partOf(c, deps.limits), manifests: false }
+    const { entries, next } = await visibleModels(accessOf(deps, c), part)
+    const more = next !== undefined && ({ has_more: true, next } as const)
+    return c.json({ object: 'list', data: entries.map(openAiModel), ...more } satisfies OpenAiModelList)
   })
   app.get('/v1/models/:model', async (c) => {
     const asked = c.req.param('model')
     const alias = await visibleModel(accessOf(deps, c), modelNamed(asked, deps.config.modelNames))
-    return c.json({ ...openAiModel(alias), id: asked })
+    return c.json({ ...openAiModel(entryOf(alias, null)), id: asked })
   })
   app.post('/v1/embeddings', (c) => createEmbeddings(deps, c))
   app.post('/v1/chat/completions', (c) => createChat(deps, c))
@@ -31,7 +33,6 @@ export function openAiRoutes(deps: AppDeps): Hono<AppEnv> {
 }
 
 /** `created` is when the newest of the live versions was pushed; 0 where an older Verge pushed it and kept no time. */
-function openAiModel({ created: pushed, live, model }: Alias): OpenAiModel {
-  const created = Math.max(0, ...live.map(({ version }) => pushed?.[version] ?? 0))
+function openAiModel({ created, model }: ModelEntry): OpenAiModel {
   return { id: model, object: 'model', created, owned_by: 'verge' }
 }

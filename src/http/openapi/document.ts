@@ -1,4 +1,3 @@
-import type { Manifest } from '../../catalog/manifest.ts'
 import type { Limits } from '../../core/limits.ts'
 import { modelCardListSchema, modelDetailSchema } from '../../protocols/models.ts'
 import { PROTOCOLS } from '../../protocols/names.ts'
@@ -18,36 +17,28 @@ import {
 import { openAiErrorBodySchema } from '../../protocols/openai/error.ts'
 import { openAiModelListSchema, openAiModelSchema } from '../../protocols/openai/models.ts'
 import { errorBodySchema } from '../../protocols/verge/error.ts'
-import type { BoundTask } from '../../tasks/task.ts'
+import type { Tasks } from '../../tasks/task.ts'
 import { healthSchema, indexSchema } from '../wire.ts'
 import { browserPaths } from './browser.ts'
 import { embeddingPaths } from './embeddings.ts'
 import { generationPaths } from './generation.ts'
 import { operatorPaths } from './operator.ts'
 import { otherPaths } from './others.ts'
+import { LIST_PARAMETERS, MODEL_PARAMETER, type Operation, VERSION_PARAMETER } from './parameters.ts'
+import { type DocumentedModel, runPaths } from './run.ts'
 import { type JsonSchema, jsonAnswer, jsonContent, SchemaSet } from './schemas.ts'
 import { streamPaths } from './streams.ts'
 import { tokenPaths } from './tokens.ts'
 
-/** A model with a task, as the document describes it. */
-export interface DocumentedModel {
-  readonly manifest: Manifest
-  readonly task: BoundTask
-}
-
-interface Operation extends JsonSchema {
-  readonly operationId: string
-}
-
 /**
- * The OpenAPI 3.1 document: made from the schemas that validate, so that it says what is accepted.
- * @param names of all models that the caller may see
- * @param models those among them that have a task
+ * The OpenAPI 3.1 document: made from the schemas that validate, so that it says what is accepted. It is as long for ten
+ * models as for ten thousand: `/run/{model}` has every task, and of models only those asked for have a path of their own.
+ * @param models those that were asked for
  * @param downloads whether browsers are given weights here
  */
 export function openApiDocument(
   version: string,
-  names: readonly string[],
+  tasks: Tasks,
   models: readonly DocumentedModel[],
   limits: Limits,
   downloads: boolean,
@@ -55,15 +46,13 @@ export function openApiDocument(
   const schemas = new SchemaSet()
   const described: Record<string, JsonSchema> = {
     ...generalPaths(schemas),
-    ...Object.fromEntries(
-      models.map((model) => [`/run/${model.manifest.model}`, { post: runOperation(schemas, model) }]),
-    ),
+    ...runPaths(schemas, tasks, models),
     ...streamPaths(
       schemas,
       models.map(({ manifest }) => manifest),
     ),
-    ...cardPaths(schemas, names),
-    ...oipPaths(schemas, names),
+    ...cardPaths(schemas),
+    ...oipPaths(schemas),
     ...openAiPaths(schemas),
     ...embeddingPaths(schemas),
     ...generationPaths(schemas, limits),
@@ -116,54 +105,13 @@ function generalPaths(schemas: SchemaSet): Record<string, JsonSchema> {
   return { '/': { get: index }, '/healthz': { get: health }, '/client.js': { get: client } }
 }
 
-function runOperation(schemas: SchemaSet, { manifest, task }: DocumentedModel): Operation {
-  const { request, example } = task.forModel?.(manifest) ?? task
-  const bytes = { type: 'string', contentMediaType: 'application/octet-stream' }
-  const raw = Object.fromEntries(
-    task.mediaTypes.map((type) => [type, type.startsWith('text/') ? {} : { schema: bytes }]),
-  )
-  return {
-    operationId: `run_${manifest.model}`,
-    tags: ['tasks'],
-    summary: `${task.name}: ${manifest.model}`,
-    ...(manifest.description === undefined ? {} : { description: manifest.description }),
-    parameters: [
-      {
-        name: 'version',
-        in: 'query',
-        description: 'A version other than the live one',
-        schema: { type: 'string' },
-      },
-    ],
-    requestBody: {
-      required: true,
-      content: {
-        'application/json': { schema: schemas.use(request), example },
-        ...raw,
-        // What takes no bytes has nothing to put into a form.
-        ...(task.mediaTypes.length > 0 && {
-          'multipart/form-data': {
-            schema: { type: 'object', properties: { file: bytes, parameters: { type: 'string' } }, required: ['file'] },
-          },
-        }),
-      },
-    },
-    responses: {
-      200: {
-        description: 'The answer of the task',
-        content: { [schemas.mediaType(task.response)]: { schema: schemas.use(task.response) } },
-      },
-      default: jsonAnswer(schemas.use(errorBodySchema), 'A failure'),
-    },
-  }
-}
-
-function cardPaths(schemas: SchemaSet, names: readonly string[]): Record<string, JsonSchema> {
+function cardPaths(schemas: SchemaSet): Record<string, JsonSchema> {
   const failure = jsonAnswer(schemas.use(errorBodySchema), 'A failure')
   const list: Operation = {
     operationId: 'model_cards',
     tags: ['service'],
     summary: 'Models that the caller may use, with their tasks, sizes and places',
+    parameters: LIST_PARAMETERS,
     responses: { 200: jsonAnswer(schemas.use(modelCardListSchema), 'Models'), default: failure },
   }
   const one: Operation = {
@@ -172,10 +120,10 @@ function cardPaths(schemas: SchemaSet, names: readonly string[]): Record<string,
     summary: 'One model: tensors, labels, artifacts, and a request that works',
     responses: { 200: jsonAnswer(schemas.use(modelDetailSchema), 'The model'), default: failure },
   }
-  return { '/models': { get: list }, '/models/{model}': { parameters: [modelParameter(names)], get: one } }
+  return { '/models': { get: list }, '/models/{model}': { parameters: [MODEL_PARAMETER], get: one } }
 }
 
-function oipPaths(schemas: SchemaSet, names: readonly string[]): Record<string, JsonSchema> {
+function oipPaths(schemas: SchemaSet): Record<string, JsonSchema> {
   const failure = jsonAnswer(schemas.use(oipErrorBodySchema), 'A failure')
   const get = (operationId: string, summary: string, ok: JsonSchema, more: JsonSchema = {}): Operation => ({
     operationId,
@@ -197,13 +145,14 @@ function oipPaths(schemas: SchemaSet, names: readonly string[]): Record<string, 
         'Models that the caller may use',
         jsonAnswer(schemas.use(repositoryIndexSchema), 'Versions'),
       ),
+      parameters: LIST_PARAMETERS,
       requestBody: { content: jsonContent(schemas.use(repositoryIndexRequestSchema)) },
     },
   }
   const metadata = jsonAnswer(schemas.use(modelMetadataSchema), 'Names, types and shapes')
   for (const [base, suffix, parameters] of [
-    ['/v2/models/{model}', '', [modelParameter(names)]],
-    ['/v2/models/{model}/versions/{version}', '_version', [modelParameter(names), VERSION_PARAMETER]],
+    ['/v2/models/{model}', '', [MODEL_PARAMETER]],
+    ['/v2/models/{model}/versions/{version}', '_version', [MODEL_PARAMETER, VERSION_PARAMETER]],
   ] as const) {
     paths[base] = { parameters, get: get(`oip_model${suffix}`, 'Model metadata', metadata) }
     paths[`${base}/ready`] = {
@@ -213,13 +162,6 @@ function oipPaths(schemas: SchemaSet, names: readonly string[]): Record<string, 
     paths[`${base}/infer`] = { parameters, post: inferOperation(schemas, `oip_infer${suffix}`, failure) }
   }
   return paths
-}
-
-const VERSION_PARAMETER = { name: 'version', in: 'path', required: true, schema: { type: 'string' } }
-
-function modelParameter(names: readonly string[]): JsonSchema {
-  const schema = names.length === 0 ? { type: 'string' } : { type: 'string', examples: names }
-  return { name: 'model', in: 'path', required: true, schema }
 }
 
 function inferOperation(schemas: SchemaSet, operationId: string, failure: JsonSchema): Operation {
@@ -254,6 +196,7 @@ function openAiPaths(schemas: SchemaSet): Record<string, JsonSchema> {
     operationId: 'models',
     tags: ['openai'],
     summary: 'Models that the caller may use',
+    parameters: LIST_PARAMETERS,
     responses: { 200: jsonAnswer(schemas.use(openAiModelListSchema), 'Models'), default: failure },
   }
   const one: Operation = {
@@ -264,6 +207,6 @@ function openAiPaths(schemas: SchemaSet): Record<string, JsonSchema> {
   }
   return {
     '/v1/models': { get: list },
-    '/v1/models/{model}': { parameters: [modelParameter([])], get: one },
+    '/v1/models/{model}': { parameters: [MODEL_PARAMETER], get: one },
   }
 }

@@ -1,6 +1,6 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import type { Limits } from '../../core/limits.ts'
-import type { ListedModel } from '../models/manifests.ts'
+import type { ListedModel } from '../models/list.ts'
 
 /** Most tokens of a text, or of a chat and its answer together. */
 export function maxLengthOf({ generation, text }: Manifest, { textTokens }: Limits): number {
@@ -8,16 +8,15 @@ export function maxLengthOf({ generation, text }: Manifest, { textTokens }: Limi
 }
 
 /** A model as vLLM's list has it. */
-export function vllmModel({ alias, manifest }: ListedModel, limits: Limits) {
-  const { created: pushed, live, model } = alias
+export function vllmModel({ created, main, model }: ListedModel, { textTokens }: Limits) {
   return {
     id: model,
     object: 'model',
-    created: Math.max(0, ...live.map(({ version }) => pushed?.[version] ?? 0)),
+    created,
     owned_by: 'vllm',
     root: model,
     parent: null,
-    max_model_len: maxLengthOf(manifest, limits),
+    max_model_len: main.context ?? textTokens,
     permission: [],
   }
 }

@@ -2,7 +2,7 @@ import { Hono } from 'hono'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { healthAlone } from '../health.ts'
 import { accessOf } from '../inference.ts'
-import { manifestsOf } from '../models/manifests.ts'
+import { linkNext, listedModels, partOf } from '../models/list.ts'
 import { createChat } from '../openai/chat.ts'
 import { createCompletion } from '../openai/completions.ts'
 import { answerTexts, type TextWork } from '../text-call.ts'
@@ -31,8 +31,9 @@ export function vllmRoutes(deps: AppDeps): Hono<AppEnv> {
   app.post('/v1/chat/completions', (c) => createChat(deps, c))
   app.post('/v1/completions', (c) => createCompletion(deps, c))
   app.get('/v1/models', async (c) => {
-    const models = await manifestsOf(deps, accessOf(deps, c))
-    return c.json({ object: 'list', data: models.map((each) => vllmModel(each, deps.limits)) })
+    const listed = await listedModels(accessOf(deps, c), partOf(c, deps.limits))
+    linkNext(c, listed)
+    return c.json({ object: 'list', data: listed.models.map((each) => vllmModel(each, deps.limits)) })
   })
   app.get('/health', () => healthAlone(deps))
   app.on(['GET', 'POST'], '/ping', () => healthAlone(deps))

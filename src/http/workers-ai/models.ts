@@ -1,14 +1,10 @@
 import type { Context } from 'hono'
 import * as z from 'zod'
-import type { Alias } from '../../catalog/alias.ts'
-import type { Manifest } from '../../catalog/manifest.ts'
-import { isVergeError } from '../../core/errors.ts'
 import { validate } from '../../core/validation.ts'
-import { visibleModels } from '../../inference/access.ts'
 import { type WorkersAiModel, wrapped } from '../../protocols/workers-ai/envelope.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
-import { mainVersion } from '../models/describe.ts'
+import { type ListedModel, listedModels } from '../models/list.ts'
 
 /** Workers AI's names for tasks; others are named as here. */
 const TASKS: Readonly<Record<string, string>> = {
@@ -31,14 +27,16 @@ const searchSchema = z.object({
   per_page: page.max(1000).default(100),
 })
 
-/** `GET ai/models/search`: the models that the caller may see, by each of their names. */
+/**
+ * `GET ai/models/search`: the models that the caller may see, by each of their names. Of very many, the first ones by name
+ * are searched.
+ */
 export async function searchModels(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
   const wanted = validate(searchSchema, c.req.query(), 'The query')
   const models: WorkersAiModel[] = []
-  for (const alias of await visibleModels(accessOf(deps, c))) {
-    const manifest = await manifestOf(deps, c, alias)
-    if (manifest === undefined) continue
-    for (const name of namesOf(alias.model, deps)) models.push(describe(name, manifest))
+  const listed = await listedModels(accessOf(deps, c), { limit: deps.limits.modelsPerList })
+  for (const each of listed.models) {
+    for (const name of namesOf(each.model, deps)) models.push(describe(name, each))
   }
   const found = models.filter(
     ({ description, name, task }) =>
@@ -61,18 +59,8 @@ function namesOf(model: string, { config }: AppDeps): string[] {
   return [...others, model]
 }
 
-/** One model that cannot be read must not cost the caller the list of all others. */
-async function manifestOf(deps: AppDeps, c: Context<AppEnv>, alias: Alias): Promise<Manifest | undefined> {
-  const { context, serving } = accessOf(deps, c)
-  try {
-    return (await serving.resolve(alias, mainVersion(alias), context)).manifest
-  } catch (error) {
-    if (!isVergeError(error) || context.signal.aborted) throw error
-    return undefined
-  }
-}
-
-function describe(name: string, { description = '', model, task = 'tensors', version }: Manifest): WorkersAiModel {
+function describe(name: string, { main, model }: ListedModel): WorkersAiModel {
+  const { description = '', task = 'tensors', version } = main
   return {
     id: `${model}@${version}`,
     source: 1,

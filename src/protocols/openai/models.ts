@@ -13,6 +13,11 @@ export const openAiModelSchema = z
 export type OpenAiModel = z.infer<typeof openAiModelSchema>
 
 export const openAiModelListSchema = z
-  .object({ object: z.literal('list'), data: z.array(openAiModelSchema) })
+  .object({
+    object: z.literal('list'),
+    data: z.array(openAiModelSchema),
+    has_more: z.literal(true).optional().meta({ description: 'Whether the list goes on' }),
+    next: z.string().optional().meta({ description: 'Where it goes on: `after` of the next request' }),
+  })
   .meta({ id: 'ModelList' })
 export type OpenAiModelList = z.infer<typeof openAiModelListSchema>

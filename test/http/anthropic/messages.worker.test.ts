@@ -223,9 +223,11 @@ describe('GET /v1/models', () => {
     expect(await read('?limit=1')).toEqual(page(['abacus'], true))
     expect(await read('?limit=1&after_id=abacus')).toEqual(page(['critic'], false))
     expect(await read('?after_id=critic')).toEqual(page([], false))
+    // A model that was removed between two pages must not end the list.
+    expect(await read('?after_id=absent')).toEqual(page(['critic'], false))
     expect(await read('?before_id=critic')).toEqual(page(['abacus'], false))
     expect(await read('/critic')).toEqual(model('critic'))
-    for (const query of ['?limit=0', '?limit=x', '?after_id=absent']) {
+    for (const query of ['?limit=0', '?limit=x', '?after_id=A%20b', '?before_id=%2A']) {
       expect(await read(query)).toMatchObject({ type: 'error', error: { type: 'invalid_request_error' } })
     }
   })
