@@ -33,7 +33,11 @@ export function operationsOf(
   return new Operations({
     ...shared,
     version: VERSION,
-    models: (context) => serving.list({ ...context, runsBefore: runs.finished }),
+    models: async (context) => {
+      const scope = { tree: 'all', sees: () => true } as const
+      const query = { scope, limit: limits.modelsPerList, manifests: false }
+      return (await serving.list(query, { ...context, runsBefore: runs.finished })).entries
+    },
     changes: ({ signal }) => changes.read(signal),
     ...(env.LEDGER && { spending: ({ signal }) => readSpending(spending, clock.now(), signal) }),
     ...(remote && { origins: (context) => originStates(remote.originPool, remote.health, context) }),

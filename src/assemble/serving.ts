@@ -8,7 +8,7 @@ import { LocalServing } from '../serving/local.ts'
 import { RunCache } from '../serving/results/run-cache.ts'
 import { CacheApiStore } from '../serving/results/store.ts'
 import { SessionCache } from '../sessions/cache.ts'
-import { tracedCatalog } from '../telemetry/traces/traced-catalog.ts'
+import { tracedCatalog, tracedLists } from '../telemetry/traces/traced-catalog.ts'
 import { tracedEngine } from '../telemetry/traces/traced-engine.ts'
 import { BlobLoader } from '../weights/loader.ts'
 import { KvPages } from '../weights/pages/kv-pages.ts'
@@ -31,13 +31,14 @@ export function servingOf(
   const { clock, limits, random, tracer } = shared
   const catalog = new CatalogReader([copies, truth], { ...shared, releases })
   const engine = enginesOf(config, shared)
+  const lists = listsOf(truth, catalog, shared)
   const layers = [copies, truth]
   const blobs = new BlobLoader(layers, shared)
   return new LocalServing({
     ...shared,
     place: 'edge',
     catalog: tracer === undefined ? catalog : tracedCatalog(catalog, tracer),
-    lists: listsOf(truth, catalog, shared),
+    lists: tracer === undefined ? lists : tracedLists(lists, tracer),
     blobs,
     pages: new PageLoader([new KvPages(KV, shared), new StorePages(truth, shared)], shared),
     files: new FileCache({

@@ -21,6 +21,6 @@ export function lastReleaseKey(model: string): string {
 }
 
 /** The index of the catalogue, for lists: a head that names immutable pages. Made of the aliases, and made again where it is lost. */
-export const INDEX_PREFIX = 'index/'
+const INDEX_PREFIX = 'index/'
 export const INDEX_HEAD_KEY = `${INDEX_PREFIX}head`
 export const INDEX_PAGE_PREFIX = `${INDEX_PREFIX}page/`

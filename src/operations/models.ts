@@ -2,9 +2,12 @@ import type { Alias } from '../catalog/alias.ts'
 import type { OperationsCanary, OperationsModel } from '../protocols/verge/operations.ts'
 import type { HourOfTraffic, TrafficOfModel } from './traffic.ts'
 
+/** What a list says of a model, as far as it is told here. */
+export type ListedAlias = Pick<Alias, 'model' | 'visibility' | 'live'> & Partial<Pick<Alias, 'canary' | 'stopped'>>
+
 /** What is known of all models, each part from a source of its own; undefined where it could not be read. */
 export interface KnownOfModels {
-  readonly aliases: readonly Alias[] | undefined
+  readonly aliases: readonly ListedAlias[] | undefined
   readonly traffic: HourOfTraffic | undefined
   /** Today's dollars by model. */
   readonly costs: ReadonlyMap<string, number> | undefined
@@ -33,7 +36,7 @@ const IDLE: TrafficOfModel = { last5m: NONE, lastHour: NONE, versions: [] }
 
 function rowOf(
   model: string,
-  alias: Alias | undefined,
+  alias: ListedAlias | undefined,
   traffic: TrafficOfModel | undefined,
   costTodayUsd: number | undefined,
 ): OperationsModel {

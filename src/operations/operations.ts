@@ -1,4 +1,3 @@
-import type { Alias } from '../catalog/alias.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Clock, Logger, RequestContext } from '../core/runtime.ts'
 import type {
@@ -9,7 +8,7 @@ import type {
   Part,
 } from '../protocols/verge/operations.ts'
 import { Kept, type Read } from './kept.ts'
-import { modelRows } from './models.ts'
+import { type ListedAlias, modelRows } from './models.ts'
 import type { Spending } from './spending.ts'
 import { type Counted, hourOf } from './traffic.ts'
 import { verdictOf } from './verdict.ts'
@@ -17,7 +16,7 @@ import { verdictOf } from './verdict.ts'
 /** Where the parts of the report come from. A source that is not bound is left out. */
 export interface OperationsSources {
   readonly traffic?: (context: RequestContext) => Promise<Counted>
-  readonly models: (context: RequestContext) => Promise<readonly Alias[]>
+  readonly models: (context: RequestContext) => Promise<readonly ListedAlias[]>
   readonly spending?: (context: RequestContext) => Promise<Spending>
   readonly changes: (context: RequestContext) => Promise<OperationsChange[]>
   /** Absent where no origins are configured. */
@@ -41,7 +40,7 @@ export interface OperationsReader {
 export class Operations implements OperationsReader {
   readonly #options: OperationsOptions
   readonly #traffic: Kept<Counted> | undefined
-  readonly #models: Kept<readonly Alias[]>
+  readonly #models: Kept<readonly ListedAlias[]>
   readonly #changes: Kept<OperationsChange[]>
   readonly #spending: Kept<Spending> | undefined
   readonly #origins: Kept<OperationsOrigin[]> | undefined

@@ -1,5 +1,6 @@
 import { isObject } from '../../core/objects.ts'
 import type { Alias, Visibility } from '../alias.ts'
+import { type Canary, type CanaryStop, canarySchema, stopSchema } from '../canary.ts'
 import { type Artifact, type Manifest, MODEL_NAME, PLACES, type Place, VERSION_NAME } from '../manifest.ts'
 
 /** Live versions of an entry, heaviest first: a canary has two. */
@@ -22,6 +23,9 @@ export interface ModelEntry {
   readonly created: number
   /** Heaviest first. */
   readonly live: Alias['live']
+  readonly canary?: Canary
+  /** The canary that was taken out of this generation. */
+  readonly stopped?: CanaryStop
   /** Those that are live, then the newest. */
   readonly versions: readonly string[]
   /** How many there are, with those that the entry leaves out. */
@@ -59,7 +63,7 @@ export function mainVersion({ live }: Pick<Alias, 'live'>): string | undefined {
 
 /** @param manifest of the main version; null where it cannot be read */
 export function entryOf(alias: Alias, manifest: Manifest | null, etag?: string): ModelEntry {
-  const { generation, model, signature, visibility } = alias
+  const { canary, generation, model, signature, stopped, visibility } = alias
   const live = heaviestFirst(alias.live).slice(0, MOST_LIVE)
   const all = Object.keys(alias.versions)
   return {
@@ -69,6 +73,8 @@ export function entryOf(alias: Alias, manifest: Manifest | null, etag?: string):
     ...(etag !== undefined && { etag }),
     created: Math.max(0, ...alias.live.map(({ version }) => pushedAt(alias, version))),
     live,
+    ...(canary !== undefined && { canary }),
+    ...(stopped !== undefined && { stopped }),
     versions: shownVersions(alias, all).slice(0, MOST_VERSIONS),
     versionCount: all.length,
     ...(signature !== undefined && { signedBy: signature.key }),
@@ -98,7 +104,7 @@ export function bytesOf({ bytes, pages }: Pick<Artifact, 'bytes' | 'pages'>): nu
 }
 
 /** Where a version may run, if there is anything that runs it there. Origins run what is meant for other places, too. */
-export function placesOf({ artifacts, downloadable, placement }: Manifest): Place[] {
+function placesOf({ artifacts, downloadable, placement }: Manifest): Place[] {
   const can: Record<Place, boolean> = {
     edge: artifacts.some(({ places }) => places.length === 0 || places.includes('edge')),
     origin: placement !== 'edge',
@@ -135,7 +141,7 @@ function shortened(text: string): string {
  */
 export function isEntry(value: unknown): value is ModelEntry {
   if (!isObject(value)) return false
-  const { created, generation, live, main, model, versionCount, versions, visibility } = value
+  const { canary, created, generation, live, main, model, stopped, versionCount, versions, visibility } = value
   return (
     typeof model === 'string' &&
     MODEL_NAME.test(model) &&
@@ -147,7 +153,10 @@ export function isEntry(value: unknown): value is ModelEntry {
     live.every((each) => isObject(each) && isVersion(each.version) && typeof each.weight === 'number') &&
     Array.isArray(versions) &&
     versions.every(isVersion) &&
-    (main === undefined || isMain(main))
+    (main === undefined || isMain(main)) &&
+    // Of a few models.
+    (canary === undefined || canarySchema.safeParse(canary).success) &&
+    (stopped === undefined || stopSchema.safeParse(stopped).success)
   )
 }
 

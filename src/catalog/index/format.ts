@@ -3,7 +3,7 @@ import { modelName } from '../manifest.ts'
 import { isEntry, type ModelEntry } from './entry.ts'
 
 /** How the index lies in the source of truth: `index/head`, and pages that never change under `index/page/`. */
-export const INDEX_SCHEMA = 1
+const INDEX_SCHEMA = 1
 
 /** Entries that can be read together without the rest of their page, because the head says where they begin. */
 export const BLOCK_ENTRIES = 64

@@ -69,7 +69,7 @@ function changesByPage(tree: IndexTree, changes: Changes): [string, ModelEntry |
 }
 
 /** The place of the page that has a name, or would have it. */
-export function pageOf(tree: IndexTree, model: string): number {
+function pageOf(tree: IndexTree, model: string): number {
   const after = tree.findIndex((page) => firstOf(page) > model)
   return Math.max(0, (after === -1 ? tree.length : after) - 1)
 }

@@ -95,7 +95,16 @@ export class IndexWriter {
       await this.#truth.put(INDEX_PAGE_PREFIX + page.id, bytes)
     const onlyIf = stored === null ? 'absent' : { etag: stored.etag ?? '' }
     const put = await this.#truth.put(INDEX_HEAD_KEY, bytes, { onlyIf })
-    return put && { etag: put.etag, lost: lost.length }
+    if (put === null) return null
+    await this.#deleteReplaced(head, next)
+    return { etag: put.etag, lost: lost.length }
+  }
+
+  /** Readers that hold the old head read the new one where they miss a page of it. What is not deleted here, the sweep finds. */
+  async #deleteReplaced(old: IndexHead, next: IndexHead): Promise<void> {
+    const named = new Set([...next.all, ...next.public].map(({ id }) => id))
+    const replaced = [...old.all, ...old.public].filter(({ id }) => !named.has(id))
+    await Promise.all(replaced.map(({ id }) => this.#truth.delete(INDEX_PAGE_PREFIX + id).catch(() => {})))
   }
 
   /** @param lost gets the pages that are not there: their entries are left out */

@@ -32,7 +32,7 @@ export function writerOf(truth: Store, copies: readonly Store[], administration:
 }
 
 /** Writes the index that lists are read from. */
-export function indexWriterOf(truth: Store): IndexWriter {
+function indexWriterOf(truth: Store): IndexWriter {
   return new IndexWriter(truth, {
     sha256: nodeSha256,
     clock: systemClock,

@@ -1,4 +1,5 @@
 import type { Alias } from '../../catalog/alias.ts'
+import type { ModelLists } from '../../catalog/index/model-lists.ts'
 import type { Manifest } from '../../catalog/manifest.ts'
 import type { Tracer } from '../../core/tracing.ts'
 
@@ -6,7 +7,7 @@ import type { Tracer } from '../../core/tracing.ts'
 export interface Catalog {
   alias(model: string, signal?: AbortSignal): Promise<Alias | null>
   manifest(model: string, version: string, digest: string, signal?: AbortSignal): Promise<Manifest>
-  list(signal?: AbortSignal): Promise<readonly Alias[]>
+  kept(): readonly Manifest[]
 }
 
 /** A catalogue whose reads are spans: from memory, or with a span of a store below. A model's name is said where there is one. */
@@ -22,6 +23,11 @@ export function tracedCatalog(catalog: Catalog, tracer: Tracer): Catalog {
       tracer.span('manifest', { 'verge.model': model, 'verge.version': version }, () =>
         catalog.manifest(model, version, digest, signal),
       ),
-    list: (signal) => tracer.span('list', {}, () => catalog.list(signal)),
+    kept: () => catalog.kept(),
   }
+}
+
+/** Lists whose parts are spans. */
+export function tracedLists(lists: ModelLists, tracer: Tracer): ModelLists {
+  return { page: (query, signal) => tracer.span('list', {}, () => lists.page(query, signal)) }
 }

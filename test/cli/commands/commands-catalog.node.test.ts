@@ -297,7 +297,7 @@ describe('rm', () => {
 })
 
 describe('where', () => {
-  it('leaves nothing but the audit log and the end of the deletions in the bucket and in KV when everything is removed', async () => {
+  it('leaves nothing but the audit log, the end of the deletions and an empty index in the bucket and in KV when everything is removed', async () => {
     await fill()
     const released = await run(releaseCommand, 'm', '1', '--public')
     expect(released).toMatch(/live: 1; public; generation 3[\s\S]*within about a minute/)
@@ -306,8 +306,8 @@ describe('where', () => {
     for (const model of ['m', 'other']) expect(await run(rmCommand, model, '--yes')).toContain(`Removed model ${model}`)
     const left = [...(cloud.buckets.get(BUCKET)?.keys() ?? [])]
     // the announcement of deletions stays, and names nothing
-    expect(left.filter((key) => !key.startsWith('audit'))).toEqual(['deleting/chunks'])
-    expect(left).toHaveLength(8)
+    expect(left.filter((key) => !key.startsWith('audit')).sort()).toEqual(['deleting/chunks', 'index/head'])
+    expect(left).toHaveLength(9)
     expect([...(cloud.namespaces.get(NAMESPACE)?.values.keys() ?? [])]).toEqual([])
   })
 
