@@ -17,6 +17,8 @@ export function repositoryIndex(
   versionsOf: (entry: ModelEntry) => readonly string[],
 ): RepositoryIndex {
   return entries.flatMap((entry) =>
-    [...versionsOf(entry)].sort().map((version) => ({ name: entry.model, version, state: 'READY' as const, reason: '' })),
+    [...versionsOf(entry)]
+      .sort()
+      .map((version) => ({ name: entry.model, version, state: 'READY' as const, reason: '' })),
   )
 }

@@ -71,7 +71,9 @@ describe('the OpenAPI document', () => {
     const content = (await document()).paths['/run/{model}']?.post?.requestBody?.content
     const { examples, schema } = content?.['application/json'] ?? {}
     expect(Object.keys(examples ?? {})).toEqual(Object.keys(createTasks(LIMITS)))
-    expect(schema).toMatchObject({ anyOf: expect.arrayContaining([{ $ref: '#/components/schemas/ObjectDetectionRequest' }]) })
+    expect(schema).toMatchObject({
+      anyOf: expect.arrayContaining([{ $ref: '#/components/schemas/ObjectDetectionRequest' }]),
+    })
     expect(Object.keys(content ?? {})).toEqual(
       expect.arrayContaining(['image/png', 'audio/wav', 'multipart/form-data']),
     )
