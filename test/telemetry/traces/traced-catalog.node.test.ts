@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { tracedCatalog } from '../../../src/telemetry/traces/traced-catalog.ts'
+import { tracedCatalog, tracedLists } from '../../../src/telemetry/traces/traced-catalog.ts'
 import { tracing } from '../../fixtures/traces.ts'
 
 describe('a catalogue whose reads are recorded', () => {
@@ -9,15 +9,17 @@ describe('a catalogue whose reads are recorded', () => {
       {
         alias: async (model) => (model === 'digits' ? ({ model } as never) : null),
         manifest: async () => ({}) as never,
-        list: async () => [],
+        kept: () => [],
       },
       tracer,
     )
+    const lists = tracedLists({ page: async () => ({ entries: [] }) }, tracer)
     await tracer.request(arrival, async () => {
       await catalog.alias('digits')
       await catalog.alias('made-up')
       await catalog.manifest('digits', '3', 'a')
-      await catalog.list()
+      expect(catalog.kept()).toEqual([])
+      await lists.page({ scope: { tree: 'public', sees: () => true }, limit: 1, manifests: false })
     })
     expect((await exported()).map(({ attributes, name }) => [name, ...Object.values(attributes)])).toEqual([
       ['alias', 'digits'],
