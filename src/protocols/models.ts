@@ -24,7 +24,7 @@ export const modelCardListSchema = z
     next: z
       .string()
       .optional()
-      .meta({ description: 'Where the list goes on: `after` of the next request. Absent: at its end' }),
+      .meta({ description: 'Where the list continues: `after` of the next request. Absent: at its end' }),
   })
   .meta({ id: 'ModelCardList' })
 export type ModelCardList = z.infer<typeof modelCardListSchema>

@@ -16,8 +16,8 @@ export const openAiModelListSchema = z
   .object({
     object: z.literal('list'),
     data: z.array(openAiModelSchema),
-    has_more: z.literal(true).optional().meta({ description: 'Whether the list goes on' }),
-    next: z.string().optional().meta({ description: 'Where it goes on: `after` of the next request' }),
+    has_more: z.literal(true).optional().meta({ description: 'Whether the list continues' }),
+    next: z.string().optional().meta({ description: 'Where it continues: `after` of the next request' }),
   })
   .meta({ id: 'ModelList' })
 export type OpenAiModelList = z.infer<typeof openAiModelListSchema>
