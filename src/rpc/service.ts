@@ -16,6 +16,7 @@ import { infer } from '../inference/infer.ts'
 import { assertBatch, bodyOverPlan } from '../inference/metered.ts'
 import { type AdmittedModel, ModelRunner } from '../inference/model-runner.ts'
 import { readInSlot } from '../inference/slot.ts'
+import { attributesOf } from '../inference/span-attributes.ts'
 import { inputsIn } from '../protocols/batch.ts'
 import type { Ticket } from '../serving/admission.ts'
 import { mostBodyBytes, openLedger, type RunLedger } from '../serving/ledger.ts'
@@ -164,7 +165,30 @@ export class RpcService {
           placement: { hint: 'auto' },
         },
       },
-      work,
+      (context) => this.#traced(caller, context, ledger, work),
+    )
+  }
+
+  /** A binding brings no trace of its own: calls are drawn. */
+  #traced<T>(
+    caller: Caller,
+    context: CallContext,
+    ledger: RunLedger,
+    work: (context: CallContext) => Promise<T>,
+  ): Promise<T> {
+    const { tracer } = this.#deps
+    if (tracer === undefined) return work(context)
+    const attributes = { 'rpc.service': 'VergeRpc', 'rpc.method': 'run', 'verge.caller': caller.kind }
+    const { waitUntil } = context
+    return tracer.request(
+      { name: 'VergeRpc/run', attributes, at: tracer.now(), trusted: false, waitUntil },
+      async (span) => {
+        try {
+          return await work(context)
+        } finally {
+          span?.set(attributesOf(ledger))
+        }
+      },
     )
   }
 

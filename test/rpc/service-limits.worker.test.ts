@@ -2,18 +2,21 @@ import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
+import type { RequestTracer } from '../../src/core/tracing.ts'
 import { WorkLane } from '../../src/core/work.ts'
 import type { Metering } from '../../src/metering/metering.ts'
 import { RpcService } from '../../src/rpc/service.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import { FakeServing, testModel } from '../fixtures/http.ts'
 import { meteringOf } from '../fixtures/metering.ts'
+import { tracing } from '../fixtures/traces.ts'
 
 const clock = systemClock
 
-function serviceOf(serving: FakeServing, metering?: Metering): RpcService {
+function serviceOf(serving: FakeServing, metering?: Metering, tracer?: RequestTracer): RpcService {
   return new RpcService({
     serving,
+    tracer,
     ...(metering && { metering }),
     admission: new BoundedAdmission({ slots: 4, bodyBytes: 10_000, leaseMs: 60_000, clock }),
     config: { version: '0', corsOrigins: [], deadlineMs: 30_000 },
@@ -49,6 +52,26 @@ describe('another Worker, while a canary is live', () => {
     expect([...new Set(seen)].sort()).toEqual(['open@1', 'open@2'])
     expect(await versions(undefined)).toBe('open@1')
     expect(await versions('two words')).toBe('invalid_request')
+  })
+})
+
+describe('a call of another Worker that is recorded', () => {
+  it('leaves a span with what it came to, or why it failed', async () => {
+    const model = testModel('open', 'public', {
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [-1] }],
+    })
+    const { exported, tracer } = tracing()
+    const rpc = serviceOf(new FakeServing([model]), undefined, tracer)
+    const inputs = { tensors: { x: { datatype: 'FP32', shape: [1], data: [1] } } } as const
+    expect((await rpc.run(CALL, 'open', inputs, {})).ok).toBe(true)
+    expect((await rpc.run(CALL, 'words-of-the-caller', inputs, {})).ok).toBe(false)
+    const spans = await exported()
+    expect(spans.map(({ attributes, name }) => [name, attributes['verge.model'], attributes['error.type']])).toEqual([
+      ['VergeRpc/run', 'open', undefined],
+      ['VergeRpc/run', undefined, 'model_not_found'],
+    ])
+    expect(JSON.stringify(spans)).not.toContain('words')
   })
 })
 

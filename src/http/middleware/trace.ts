@@ -4,6 +4,7 @@ import type { Caller } from '../../access/authorize.ts'
 import { isVergeError } from '../../core/errors.ts'
 import { PLACEMENT_HEADER } from '../../core/headers.ts'
 import type { Attributes, RequestSpan, RequestTracer } from '../../core/tracing.ts'
+import { attributesOf } from '../../inference/span-attributes.ts'
 import { watched } from '../../placement/origin-usage.ts'
 import type { AppEnv } from '../app-env.ts'
 
@@ -57,8 +58,14 @@ function isTrusted(caller: Caller): boolean {
 function describe(c: Context<AppEnv>, span: RequestSpan, method: string, trusted: boolean): void {
   const route = routePath(c, -1)
   const { status } = c.res
+  const { ledger } = c.get('context')
   span.rename(`${method} ${route}`)
-  span.set({ 'http.route': route, 'http.response.status_code': status, ...outcomeOf(c) })
+  span.set({
+    'http.route': route,
+    'http.response.status_code': status,
+    ...(ledger && attributesOf(ledger)),
+    ...placeOf(c.res),
+  })
   if (c.error !== undefined) span.failed(isVergeError(c.error) ? c.error.code : 'internal', status >= 500)
   if (trusted) c.res.headers.set('traceresponse', span.id)
   const { body, headers } = c.res
@@ -66,19 +73,8 @@ function describe(c: Context<AppEnv>, span: RequestSpan, method: string, trusted
   c.res = new Response(watched(body, { push() {} }, span.keep()), c.res)
 }
 
-/** What the request came to, by the catalogue's names and in figures: docs/traces.md lists them. */
-function outcomeOf(c: Context<AppEnv>): Attributes {
-  const { ledger } = c.get('context')
-  if (ledger === undefined) return {}
-  const { cache, cost, inputTokens, model: answered, originUnits, outputTokens, units } = ledger
-  const [model, version] = answered?.split('@') ?? []
-  return {
-    'verge.model': model,
-    'verge.version': version,
-    'verge.place': c.res.headers.get(PLACEMENT_HEADER)?.split(';', 1)[0],
-    'verge.cache': cache,
-    ...(model !== undefined && { 'verge.cost': cost, 'verge.units': units, 'verge.origin_units': originUnits }),
-    ...(inputTokens > 0 && { 'gen_ai.usage.input_tokens': inputTokens }),
-    ...(outputTokens > 0 && { 'gen_ai.usage.output_tokens': outputTokens }),
-  }
+/** Where the answer says that it was computed. */
+function placeOf({ headers }: Response): Attributes {
+  const place = headers.get(PLACEMENT_HEADER)?.split(';', 1)[0]
+  return place === undefined ? {} : { 'verge.place': place }
 }
