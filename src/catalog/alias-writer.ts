@@ -50,7 +50,7 @@ export interface WriteOptions {
 
 export interface UpdateOptions extends WriteOptions {
   /** What the audit log calls the change; by what has changed if left out. */
-  readonly action?: 'rollback' | 'sign'
+  readonly action?: 'promote' | 'rollback' | 'sign'
   /** Signs the alias even if the change leaves it as it is. */
   readonly sign?: SignRequest
 }

@@ -11,6 +11,8 @@ import {
 import { defineCommand } from '../command.ts'
 import { readerOf } from '../push/inventory.ts'
 import { describeLive } from '../push/push.ts'
+import { onTrial, promoted, sharing, type TrialTerms, type Wanted, watchedOtherwise } from '../release/changes.ts'
+import { describeTrial } from '../release/trial.ts'
 import { SIGNING_OPTIONS } from '../signing/options.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed, versionNamed } from '../target/names.ts'
@@ -19,16 +21,34 @@ import { withTarget } from '../target/session.ts'
 import { delayOf } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+import { numberIn } from '../terminal/values.ts'
 
 const OPTIONS = {
   weight: {
     type: 'string',
     value: 'PERCENT',
-    help: 'share of requests for the version; the live versions share the rest',
+    help: 'share of requests for the version, as VERSION=PERCENT says it',
   },
+  shadow: {
+    type: 'string',
+    value: 'PERCENT',
+    help: [
+      'compare the outputs of the canary and the stable version for this',
+      'share of requests; with VERSION=0 the canary answers no caller',
+    ],
+  },
+  guard: {
+    type: 'boolean',
+    shown: '--no-guard',
+    help: 'leave the canary live even if it is worse than the stable version',
+  },
+  promote: { type: 'boolean', help: 'make the canary the only live version' },
   rollback: {
     type: 'boolean',
-    help: 'go back to the previous version that was live alone; repeat to go further back',
+    help: [
+      'take the canary out; without one, go back to the previous version',
+      'that was live alone; repeat to go further back',
+    ],
   },
   public: { type: 'boolean', help: 'anyone may run the model' },
   private: { type: 'boolean', help: 'only the operator may run the model' },
@@ -43,14 +63,20 @@ const OPTIONS = {
 const HELP = `Makes versions of a model live in one write (release, canary, rollback), or changes who may run the model.
 
 Usage: npx verge release NAME VERSION [options]
+       npx verge release NAME VERSION=PERCENT [options]
        npx verge release NAME VERSION=PERCENT VERSION=PERCENT ... [options]
-       npx verge release NAME --rollback [options]
+       npx verge release NAME --promote | --rollback [options]
+
+A version with a share is a canary: it answers that share of the requests, is compared with the stable version, and is taken
+out by itself if it is worse. The stable versions share the rest.
 
 ${helpOf(OPTIONS)}
 
 Examples:
   npx verge release digits 2
-  npx verge release digits 2 --weight 5
+  npx verge release digits 2=5
+  npx verge release digits 2=0 --shadow 10
+  npx verge release digits --promote
   npx verge release digits 1=90 2=10
   npx verge release digits --rollback --env production
   npx verge release digits --public
@@ -79,7 +105,8 @@ export const releaseCommand = defineCommand({
       }
       const { alias, changed } = await target.writer.updateAlias(model, change, {
         signal,
-        ...(values.rollback && { action: 'rollback' }),
+        ...(values.rollback && { action: 'rollback' as const }),
+        ...(values.promote && { action: 'promote' as const }),
       })
       const text = report(old, alias, { changed, dryRun, json: values.json })
       return values.json || !changed ? text : `${text}\n${delayOf(target)}`
@@ -89,6 +116,9 @@ export const releaseCommand = defineCommand({
 
 interface ReleaseArguments {
   readonly weight?: string | undefined
+  readonly shadow?: string | undefined
+  readonly guard?: boolean | undefined
+  readonly promote?: boolean | undefined
   readonly rollback?: boolean | undefined
   readonly public?: boolean | undefined
   readonly private?: boolean | undefined
@@ -99,58 +129,85 @@ function changeOf(model: string, wanted: readonly string[], values: ReleaseArgum
   if (values.public && values.private)
     throw new UsageError('--public and --private cannot be combined. Remove one of them.')
   const visibility: Visibility | undefined = values.public ? 'public' : values.private ? 'private' : undefined
-  if (values.rollback && (wanted.length > 0 || values.weight !== undefined)) {
-    throw new UsageError('--rollback takes no versions. It goes back to the previous version that was live alone.')
-  }
-  const live = values.rollback ? rolledBack(model) : liveOf(model, wanted, values.weight)
+  const live = endOf(model, wanted, values) ?? liveOf(model, wanted, values)
   if (live !== undefined) return visibility === undefined ? live : (old) => ({ ...live(old), visibility })
   if (visibility !== undefined) return shown(model, visibility)
-  throw new UsageError('Specify what to change: a version, --rollback, --public or --private.')
+  throw new UsageError('Specify what to change: a version, --promote, --rollback, --public or --private.')
 }
 
-function liveOf(model: string, wanted: readonly string[], weight: string | undefined): AliasChange | undefined {
-  const parsed = wanted.map(parseWanted)
-  if (weight === undefined) {
-    if (parsed.length === 0) return undefined
-    if (parsed.length > 1 && parsed.some((each) => each.weight === undefined)) {
-      throw new UsageError('Several versions need a percentage each: verge release NAME 1=90 2=10.')
-    }
-    const sum = parsed.reduce((total, each) => total + (each.weight ?? 0), 0)
-    if (parsed.some((each) => each.weight !== undefined) && Math.abs(sum - 100) > ROUNDING) {
-      throw new UsageError(
-        `${wanted.join(' ')}: the percentages add up to ${Number(sum.toPrecision(6))} instead of 100.`,
-      )
-    }
-    return released(
-      model,
-      parsed.map((each) => ({ version: each.version, weight: each.weight ?? 1 })),
+/** The end of a trial, or the way back; undefined where neither is asked for. */
+function endOf(model: string, wanted: readonly string[], values: ReleaseArguments): AliasChange | undefined {
+  const { guard, promote, rollback, shadow, weight } = values
+  if (!promote && !rollback) return undefined
+  const option = rollback ? '--rollback' : '--promote'
+  if (promote && rollback) throw new UsageError('--promote and --rollback cannot be combined. Remove one of them.')
+  if (wanted.length > 0 || weight !== undefined || shadow !== undefined || guard !== undefined) {
+    throw new UsageError(
+      rollback
+        ? '--rollback takes no versions. It takes the canary out, or goes back to the previous version that was live alone.'
+        : `${option} takes no versions and no shares. It makes the canary the only live version.`,
     )
   }
+  return rollback ? rolledBack(model) : promoted(model)
+}
+
+function liveOf(model: string, wanted: readonly string[], values: ReleaseArguments): AliasChange | undefined {
+  const terms = termsOf(values)
+  const parsed = wanted.map(parseWanted)
   const [only, ...others] = parsed
-  const percent = Number(weight)
-  if (only === undefined || others.length > 0 || only.weight !== undefined || !(percent > 0 && percent < 100)) {
-    throw new UsageError('--weight needs exactly one version, and a value above 0 and below 100 per cent.')
+  if (values.weight !== undefined) {
+    const percent = Number(values.weight)
+    if (only === undefined || others.length > 0 || only.percent !== undefined || !(percent > 0 && percent < 100)) {
+      throw new UsageError('--weight needs exactly one version, and a value above 0 and below 100 per cent.')
+    }
+    return onTrial(model, { version: only.version, percent }, terms)
   }
-  return (old) => released(model, canaryOf(old, only.version, percent))(old)
+  const isWatched = terms.shadow !== undefined || terms.guarded !== undefined
+  if (only === undefined) return isWatched ? watchedOtherwise(model, terms) : undefined
+  if (others.length === 0) return oneOf(model, only, terms)
+  if (parsed.some(({ percent }) => percent === undefined)) {
+    throw new UsageError('Several versions need a percentage each: verge release NAME 1=90 2=10.')
+  }
+  if (parsed.some(({ percent }) => percent === 0)) {
+    throw new UsageError(
+      'A share of 0 is for one version alone, whose outputs are compared: verge release NAME 2=0 --shadow 10.',
+    )
+  }
+  const sum = parsed.reduce((total, { percent = 0 }) => total + percent, 0)
+  if (Math.abs(sum - 100) > ROUNDING) {
+    throw new UsageError(`${wanted.join(' ')}: the percentages add up to ${Number(sum.toPrecision(6))} instead of 100.`)
+  }
+  return sharing(model, parsed, terms)
 }
 
-/** Adds a version to the live ones, which keep their proportions. */
-export function canaryOf(old: Alias | null, version: string, percent: number): Alias['live'] {
-  const rest = (old?.live ?? []).filter((each) => each.version !== version)
-  const total = rest.reduce((sum, { weight }) => sum + weight, 0)
-  if (total === 0) return [{ version, weight: 1 }]
-  // to a millionth, so that weights stay readable
-  const share = (weight: number): number => Number((((100 - percent) * weight) / total).toFixed(6))
-  return [...rest.map((each) => ({ version: each.version, weight: share(each.weight) })), { version, weight: percent }]
+function oneOf(model: string, { percent, version }: Wanted, terms: TrialTerms): AliasChange {
+  if (percent === undefined || percent === 100) {
+    if (terms.shadow === undefined && terms.guarded === undefined) {
+      return released(model, [{ version, weight: 1 }])
+    }
+    throw new UsageError(`A version that answers all requests is not watched. Give it a share: ${version}=5.`)
+  }
+  if (percent > 100) throw new UsageError(`${version}=${percent}: a share is at most 100 per cent.`)
+  if (percent === 0 && !terms.shadow) {
+    throw new UsageError(
+      `${version}=0 answers no caller. Compare its outputs: verge release ${model} ${version}=0 --shadow 10`,
+    )
+  }
+  return onTrial(model, { version, percent }, terms)
 }
 
-function parseWanted(text: string): { readonly version: string; readonly weight: number | undefined } {
+function termsOf(values: ReleaseArguments): TrialTerms {
+  const shadow = numberIn({ shadow: values.shadow }, 'shadow', 0, 100)
+  return { shadow: shadow === undefined ? undefined : shadow / 100, guarded: values.guard }
+}
+
+function parseWanted(text: string): Wanted {
   const [name = '', given, ...more] = text.split('=')
-  const weight = given === undefined ? undefined : Number(given)
-  if (more.length > 0 || given === '' || (weight !== undefined && !(weight > 0 && Number.isFinite(weight)))) {
-    throw new UsageError(`"${text}" is not VERSION=PERCENT with a percentage above 0.`)
+  const percent = given === undefined ? undefined : Number(given)
+  if (more.length > 0 || given === '' || (percent !== undefined && !(percent >= 0 && Number.isFinite(percent)))) {
+    throw new UsageError(`"${text}" is not VERSION=PERCENT with a percentage from 0 on.`)
   }
-  return { version: versionNamed(name), weight }
+  return { version: versionNamed(name), percent }
 }
 
 function report(
@@ -162,11 +219,14 @@ function report(
     json,
   }: { readonly changed: boolean; readonly dryRun: boolean; readonly json?: boolean | undefined },
 ): string {
-  const { model, visibility, live, generation } = next
+  const { canary, generation, live, model, stopped, visibility } = next
   if (json) {
-    return JSON.stringify({ model, visibility, live, history: historyOf(next), generation, changed, dryRun }, null, 2)
+    const trial = { ...(canary && { canary }), ...(stopped && { stopped }) }
+    const record = { model, visibility, live, ...trial, history: historyOf(next), generation, changed, dryRun }
+    return JSON.stringify(record, null, 2)
   }
-  const state = `live: ${describeLive(live)}; ${visibility}; generation ${generation}`
+  const trial = describeTrial(next)
+  const state = `live: ${describeLive(live)}; ${trial === undefined ? '' : `${trial}; `}${visibility}; generation ${generation}`
   if (!changed) return `${model} needs no change: ${state}.`
   const was = old === null ? '' : ` (was live: ${describeLive(old.live)}; ${old.visibility})`
   return `${model} ${dryRun ? 'would be' : 'is now'}: ${state}${was}.${dryRun ? ' Nothing was changed (--dry-run).' : ''}`

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { Alias } from '../../../src/catalog/alias.ts'
 import type { Command } from '../../../src/cli/command.ts'
 import { modelsCommand } from '../../../src/cli/commands/models.ts'
-import { canaryOf, releaseCommand } from '../../../src/cli/commands/release.ts'
+import { releaseCommand } from '../../../src/cli/commands/release.ts'
 import { rmCommand } from '../../../src/cli/commands/rm.ts'
 import { ROOT } from '../../../src/cli/files/project.ts'
 import { pushModel } from '../../../src/cli/push/push.ts'
@@ -141,7 +141,7 @@ describe('release', () => {
       { version: '2', weight: 10 },
     ])
     await run(releaseCommand, 'm', '1=25', '2=75')
-    expect(await run(modelsCommand)).toMatch(/m +1 +25 %[^\n]*\n +2 +75 %/)
+    expect(await run(modelsCommand)).toMatch(/m +1 +25 %[^\n]*\n +2 \(canary\) +75 %/)
     // not the canary of before
     expect(await run(releaseCommand, 'm', '--rollback')).toContain('live: 1;')
     expect(await live()).toEqual([{ version: '1', weight: 1 }])
@@ -226,12 +226,19 @@ describe('release', () => {
     [[], 'Specify a model'],
     [['m'], 'Specify what to change'],
     [['m', '1', '2'], 'need a percentage each'],
-    [['m', '1=0'], 'not VERSION=PERCENT'],
+    [['m', '1=-1'], 'not VERSION=PERCENT'],
+    [['m', '1=0'], '1=0 answers no caller. Compare its outputs: verge release m 1=0 --shadow 10'],
+    [['m', '1=0', '2=100'], 'A share of 0 is for one version alone'],
+    [['m', '1=120'], 'at most 100 per cent'],
     [['m', '1=x'], 'not VERSION=PERCENT'],
     [['m', '1=90=3'], 'not VERSION=PERCENT'],
     [['m', '1=90', '2=20'], '1=90 2=20: the percentages add up to 110 instead of 100'],
     [['m', '1=1', '2=3'], 'add up to 4 instead of 100'],
-    [['m', '1=50'], 'add up to 50'],
+    [['m', '1', '--shadow', '5'], 'is not watched. Give it a share: 1=5.'],
+    [['m', '1=5', '--shadow', '101'], '--shadow must be a number from 0 to 100'],
+    [['m', '1', '--promote'], '--promote takes no versions'],
+    [['m', '--promote', '--rollback'], 'cannot be combined'],
+    [['m', '--rollback', '--no-guard'], '--rollback takes no versions'],
     [['m', '..='], 'not VERSION=PERCENT'],
     [['m', '../1'], 'is not a version name'],
     [['m', '1', '--weight', '100'], '--weight needs exactly one version'],
@@ -242,22 +249,6 @@ describe('release', () => {
     [['m', '1', '--persist-to', 'x'], 'Use either --local'],
   ])('refuses %j before it opens anything', async (args, message) => {
     await expect(run(releaseCommand, ...args)).rejects.toThrow(message)
-  })
-
-  it('makes room for a canary in proportion', () => {
-    const alias = {
-      live: [
-        { version: 'a', weight: 3 },
-        { version: 'b', weight: 1 },
-        { version: 'c', weight: 9 },
-      ],
-    }
-    expect(canaryOf(alias as never, 'c', 20)).toEqual([
-      { version: 'a', weight: 60 },
-      { version: 'b', weight: 20 },
-      { version: 'c', weight: 20 },
-    ])
-    expect(canaryOf({ live: [{ version: 'c', weight: 1 }] } as never, 'c', 20)).toEqual([{ version: 'c', weight: 1 }])
   })
 })
 
