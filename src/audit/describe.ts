@@ -49,6 +49,8 @@ function differences(name: string, old: unknown, now: unknown): string[] {
     return [`${name}: ${show(old)} -> ${now === undefined ? 'none' : show(now)}`]
   }
   if (name === 'live') return change(liveText)
+  if (name === 'canary') return change(canaryText)
+  if (name === 'stopped') return change(stopText)
   if (name === 'signature') return change(signatureText)
   if (name === 'secrets') return change((value) => String(Array.isArray(value) ? value.length : 0))
   if (name.endsWith('At')) return change(timeText)
@@ -83,6 +85,19 @@ function liveText(live: unknown): string {
   return printable(
     all.length === 1 ? (all[0]?.[0] ?? '') : all.map(([version, weight]) => `${version}=${weight}`).join(' '),
   )
+}
+
+/** `2 against 1`, and what is said of the trial besides. */
+function canaryText(value: unknown): string {
+  if (!isObject(value)) return shownAs(value)
+  const shadow = value.shadow === undefined ? '' : `, shadow ${String(value.shadow)}`
+  return printable(
+    `${String(value.version)} against ${String(value.against)}${shadow}${value.guarded === false ? ', no guard' : ''}`,
+  )
+}
+
+function stopText(value: unknown): string {
+  return isObject(value) ? printable(`${String(value.version)}, ${String(value.reason)}`) : shownAs(value)
 }
 
 function shownAs(value: unknown): string {

@@ -79,8 +79,8 @@ describe('every change of a model', () => {
     expect([1, 2, 3, 4, 5, 6, 7].map(of)).toEqual([
       '1 | ann | publish | alias/m | live: 1; versions: +1; visibility: private',
       '2 | ann | publish | alias/m | live: 1 -> 2; versions: +2',
-      '3 | ann | release | alias/m | live: 2 -> 1=90 2=10',
-      '4 | ben | rollback | alias/m | live: 1=90 2=10 -> 2',
+      '3 | ann | release | alias/m | live: 2 -> 1=90 2=10; canary: 1 against 2',
+      '4 | ben | rollback | alias/m | canary: 1 against 2 -> none; live: 1=90 2=10 -> 2',
       '5 | ann | visibility | alias/m | visibility: private -> public',
       '6 | ann | remove-version | alias/m | versions: -1',
       '7 | cem | remove-model | alias/m',

@@ -18,34 +18,34 @@ const stable: Alias = {
 }
 
 /** As a Worker reads what the change would write. */
-const after = (old: Alias, change: AliasChange): Alias => checkAlias(nextAlias('m', old, change), 'm')
+const read = (old: Alias, change: AliasChange): Alias => checkAlias(nextAlias('m', old, change), 'm')
 const live = (alias: Alias): string => alias.live.map(({ version, weight }) => `${version}=${weight}`).join(' ')
 
 describe('onTrial', () => {
   it('gives the rest to what was live, and watches the version', () => {
-    const alias = after(stable, onTrial('m', { version: '2', percent: 5 }, {}))
+    const alias = read(stable, onTrial('m', { version: '2', percent: 5 }, {}))
     expect(live(alias)).toBe('1=95 2=5')
     expect(alias.canary).toEqual({ version: '2', against: '1', guarded: true })
     expect(alias.history).toEqual(['4', '1'])
   })
 
   it('goes on with another share, and keeps what was said of the trial', () => {
-    const begun = after(stable, onTrial('m', { version: '2', percent: 5 }, { shadow: 0.1, guarded: false }))
-    const more = after(begun, onTrial('m', { version: '2', percent: 25 }, {}))
+    const begun = read(stable, onTrial('m', { version: '2', percent: 5 }, { shadow: 0.1, guarded: false }))
+    const more = read(begun, onTrial('m', { version: '2', percent: 25 }, {}))
     expect(live(more)).toBe('1=75 2=25')
     expect(more.canary).toEqual({ version: '2', against: '1', shadow: 0.1, guarded: false })
-    expect(after(more, onTrial('m', { version: '2', percent: 25 }, { guarded: true })).canary?.guarded).toBe(true)
+    expect(read(more, onTrial('m', { version: '2', percent: 25 }, { guarded: true })).canary?.guarded).toBe(true)
   })
 
   it('compares a version that answers no caller, and lets it answer later', () => {
-    const shadowed = after(stable, onTrial('m', { version: '2', percent: 0 }, { shadow: 0.2 }))
+    const shadowed = read(stable, onTrial('m', { version: '2', percent: 0 }, { shadow: 0.2 }))
     expect(live(shadowed)).toBe('1=1')
     expect(shadowed.canary).toEqual({ version: '2', against: '1', shadow: 0.2, guarded: true })
-    expect(live(after(shadowed, onTrial('m', { version: '2', percent: 5 }, {})))).toBe('1=95 2=5')
+    expect(live(read(shadowed, onTrial('m', { version: '2', percent: 5 }, {})))).toBe('1=95 2=5')
   })
 
   it('compares with the heaviest of several, which keep their proportions', () => {
-    const two = after(
+    const two = read(
       stable,
       sharing(
         'm',
@@ -57,19 +57,19 @@ describe('onTrial', () => {
       ),
     )
     expect(two.canary).toBeUndefined()
-    const alias = after(two, onTrial('m', { version: '2', percent: 20 }, {}))
+    const alias = read(two, onTrial('m', { version: '2', percent: 20 }, {}))
     expect(live(alias)).toBe('3=60 4=20 2=20')
     expect(alias.canary?.against).toBe('3')
-    expect(live(after(alias, rolledBack('m')))).toBe('3=60 4=20')
+    expect(live(read(alias, rolledBack('m')))).toBe('3=60 4=20')
   })
 
   it('is refused beside another trial, and where there is nothing to compare with', () => {
-    const begun = after(stable, onTrial('m', { version: '2', percent: 5 }, {}))
-    expect(() => after(begun, onTrial('m', { version: '3', percent: 5 }, {}))).toThrow(
+    const begun = read(stable, onTrial('m', { version: '2', percent: 5 }, {}))
+    expect(() => read(begun, onTrial('m', { version: '3', percent: 5 }, {}))).toThrow(
       '"2" of model "m" is on trial already',
     )
-    expect(() => after(stable, onTrial('m', { version: '1', percent: 5 }, {}))).toThrow('is the only live one')
-    expect(() => after(stable, onTrial('m', { version: '9', percent: 5 }, {}))).toThrow('has no version "9"')
+    expect(() => read(stable, onTrial('m', { version: '1', percent: 5 }, {}))).toThrow('is the only live one')
+    expect(() => read(stable, onTrial('m', { version: '9', percent: 5 }, {}))).toThrow('has no version "9"')
     expect(() => nextAlias('m', null, onTrial('m', { version: '1', percent: 5 }, {}))).toThrow('There is no model "m"')
   })
 
@@ -77,7 +77,7 @@ describe('onTrial', () => {
     const begun = nextAlias('m', stable, onTrial('m', { version: '2', percent: 5 }, {}))
     const stop = { generation: 6, version: '2', at: 1, reason: 'errors' }
     const stopped = checkAlias({ ...begun, stopped: stop }, 'm')
-    const again = after(stopped, onTrial('m', { version: '2', percent: 5 }, {}))
+    const again = read(stopped, onTrial('m', { version: '2', percent: 5 }, {}))
     expect(again).toMatchObject({ generation: 7, canary: { version: '2', against: '1' } })
     expect(live(again)).toBe('1=95 2=5')
   })
@@ -90,10 +90,10 @@ describe('sharing', () => {
   ]
 
   it('watches the version that is new', () => {
-    const alias = after(stable, sharing('m', shares(90, 10), { shadow: 0.5 }))
+    const alias = read(stable, sharing('m', shares(90, 10), { shadow: 0.5 }))
     expect(live(alias)).toBe('1=90 2=10')
     expect(alias.canary).toEqual({ version: '2', against: '1', shadow: 0.5, guarded: true })
-    expect(after(alias, sharing('m', shares(50, 50), {})).canary).toEqual(alias.canary)
+    expect(read(alias, sharing('m', shares(50, 50), {})).canary).toEqual(alias.canary)
   })
 
   it('watches nothing where none or several are new', () => {
@@ -101,48 +101,48 @@ describe('sharing', () => {
       { version: '3', percent: 50 },
       { version: '4', percent: 50 },
     ]
-    const alias = after(stable, sharing('m', both, {}))
+    const alias = read(stable, sharing('m', both, {}))
     expect(alias.canary).toBeUndefined()
-    expect(after(alias, sharing('m', both, {})).canary).toBeUndefined()
-    expect(() => after(stable, sharing('m', both, { guarded: false }))).toThrow(
+    expect(read(alias, sharing('m', both, {})).canary).toBeUndefined()
+    expect(() => read(stable, sharing('m', both, { guarded: false }))).toThrow(
       'Exactly one of the versions must be new',
     )
   })
 })
 
 describe('the end of a trial', () => {
-  const begun = after(stable, onTrial('m', { version: '2', percent: 5 }, {}))
+  const begun = read(stable, onTrial('m', { version: '2', percent: 5 }, {}))
 
   it('makes the canary the only live version, from which a rollback leads back', () => {
-    const alias = after(begun, promoted('m'))
+    const alias = read(begun, promoted('m'))
     expect(live(alias)).toBe('2=1')
     expect(alias.canary).toBeUndefined()
     expect(alias.history).toEqual(['4', '1'])
-    expect(live(after(alias, rolledBack('m')))).toBe('1=1')
+    expect(live(read(alias, rolledBack('m')))).toBe('1=1')
   })
 
   it('leaves the stable version live, and a second rollback goes further back', () => {
-    const back = after(begun, rolledBack('m'))
+    const back = read(begun, rolledBack('m'))
     expect(live(back)).toBe('1=95')
     expect(back.canary).toBeUndefined()
     expect(back.history).toEqual(['4'])
-    expect(live(after(back, rolledBack('m')))).toBe('4=1')
+    expect(live(read(back, rolledBack('m')))).toBe('4=1')
   })
 
   it('needs a trial', () => {
-    expect(() => after(stable, promoted('m'))).toThrow('No version of model "m" is on trial. Put one on trial')
-    expect(() => after(stable, watchedOtherwise('m', { guarded: false }))).toThrow('is on trial')
+    expect(() => read(stable, promoted('m'))).toThrow('No version of model "m" is on trial. Put one on trial')
+    expect(() => read(stable, watchedOtherwise('m', { guarded: false }))).toThrow('is on trial')
     const stopped = checkAlias(
       { ...begun, stopped: { generation: 6, version: '2', at: 1, reason: 'errors: 9 of 40' } },
       'm',
     )
-    expect(() => after(stopped, promoted('m'))).toThrow('canary 2 was taken out (errors: 9 of 40)')
+    expect(() => read(stopped, promoted('m'))).toThrow('canary 2 was taken out (errors: 9 of 40)')
   })
 })
 
 it('changes how a canary is watched, and nothing else', () => {
-  const begun = after(stable, onTrial('m', { version: '2', percent: 5 }, { shadow: 0.1 }))
-  const alias = after(begun, watchedOtherwise('m', { guarded: false }))
+  const begun = read(stable, onTrial('m', { version: '2', percent: 5 }, { shadow: 0.1 }))
+  const alias = read(begun, watchedOtherwise('m', { guarded: false }))
   expect(alias).toEqual({
     ...begun,
     generation: 7,
@@ -153,5 +153,5 @@ it('changes how a canary is watched, and nothing else', () => {
 it('makes room for a canary in proportion', () => {
   const weights = { '1': 3, '2': 1, '3': 9 }
   const old = { ...stable, live: Object.entries(weights).map(([version, weight]) => ({ version, weight })) }
-  expect(live(after(old, onTrial('m', { version: '3', percent: 20 }, {})))).toBe('1=60 2=20 3=20')
+  expect(live(read(old, onTrial('m', { version: '3', percent: 20 }, {})))).toBe('1=60 2=20 3=20')
 })
