@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { OriginMetrics } from '../../src/origin/metrics.ts'
+import { checkedDashboard, checkedRules, faults, type KnownMetrics } from '../fixtures/node/known-metrics.ts'
 import { readManifests, readYaml, render } from '../fixtures/node/manifests.ts'
-import { family, type Query, readQuery, readVariable } from '../fixtures/node/promql.ts'
+import { readQuery } from '../fixtures/node/promql.ts'
 
 const adapterSchema = z.strictObject({
   rules: z.array(
@@ -18,42 +18,16 @@ const adapterSchema = z.strictObject({
   ),
 })
 
-const alertSchema = z.strictObject({
-  alert: z.string(),
-  expr: z.string(),
-  for: z
-    .string()
-    .regex(/^\d+[smh]$/)
-    .optional(),
-  labels: z.strictObject({ severity: z.enum(['info', 'warning', 'critical']) }),
-  annotations: z.strictObject({ summary: z.string(), description: z.string() }),
-})
-const alertsSchema = z.strictObject({
-  groups: z.array(z.strictObject({ name: z.string(), rules: z.array(alertSchema) })).length(1),
-})
-
-const cellSchema = z.strictObject({ x: z.int(), y: z.int(), w: z.int(), h: z.int() })
-const dashboardSchema = z.object({
-  panels: z.array(
-    z.object({
-      id: z.int(),
-      title: z.string().min(1),
-      gridPos: cellSchema,
-      targets: z.array(z.object({ expr: z.string() })).optional(),
-    }),
-  ),
-  templating: z.object({ list: z.array(z.object({ name: z.string(), definition: z.string().optional() })) }),
-})
-
 const monitorSchema = z.strictObject({
   selector: z.strictObject({ matchLabels: z.record(z.string(), z.string()) }),
   podMetricsEndpoints: z.array(z.record(z.string(), z.string())),
 })
 
 describe('what refers to metrics', () => {
-  /** Metrics of an origin, with the labels that it or the cluster gives them. */
-  const known = new Map<string, ReadonlySet<string>>()
+  const labels = new Map<string, ReadonlySet<string>>()
   const histograms = new Set<string>()
+  /** Metrics of an origin, with the labels that it or the cluster gives them. */
+  const known: KnownMetrics = { labels, histograms }
   let adapter: z.infer<typeof adapterSchema>['rules'][number]
 
   beforeAll(async () => {
@@ -70,7 +44,7 @@ describe('what refers to metrics', () => {
     )
     for (const metric of registry.getMetricsAsArray()) {
       const { labelNames = [] } = metric as { labelNames?: string[] }
-      known.set(metric.name, new Set([...labelNames, 'le', 'namespace', 'pod']))
+      labels.set(metric.name, new Set([...labelNames, 'le', 'namespace', 'pod']))
     }
     for (const { name, type } of await registry.getMetricsAsJSON())
       if (String(type) === 'histogram') histograms.add(name)
@@ -80,64 +54,32 @@ describe('what refers to metrics', () => {
     adapter = rule
   })
 
-  /** Faults of a query: metrics and labels that no origin has. */
-  function faults({ metrics, labels }: Query): string[] {
-    const families = [...metrics].map((metric) => family(metric, histograms))
-    const offered = new Set(families.flatMap((name) => [...(known.get(name) ?? [])]))
-    return [
-      ...families.filter((name) => !known.has(name)).map((name) => `no metric ${name}`),
-      ...[...labels].filter((label) => !offered.has(label)).map((label) => `no label ${label}`),
-      ...(metrics.size === 0 ? ['no metric at all'] : []),
-    ]
-  }
-
   it('is found out where it is misspelt', () => {
-    expect(known.size).toBeGreaterThan(20)
-    expect(faults(readQuery('sum by (model) (rate(verge_origin_requests_total{status=~"5.."}[5m]))'))).toEqual([])
-    expect(faults(readQuery('sum(verge_origin_batch_rows_sum) / sum(verge_origin_batch_rows_count)'))).toEqual([])
-    expect(faults(readQuery('sum(rate(verge_origin_request_total[5m]))'))).toEqual([
+    expect(labels.size).toBeGreaterThan(20)
+    expect(faults(readQuery('sum by (model) (rate(verge_origin_requests_total{status=~"5.."}[5m]))'), known)).toEqual(
+      [],
+    )
+    expect(faults(readQuery('sum(verge_origin_batch_rows_sum) / sum(verge_origin_batch_rows_count)'), known)).toEqual(
+      [],
+    )
+    expect(faults(readQuery('sum(rate(verge_origin_request_total[5m]))'), known)).toEqual([
       'no metric verge_origin_request_total',
     ])
-    expect(faults(readQuery('sum(verge_origin_draining_bucket)'))).toEqual(['no metric verge_origin_draining_bucket'])
-    expect(faults(readQuery('summ(verge_origin_draining)'))).toEqual(['no metric summ'])
-    expect(faults(readQuery('verge_origin_draining{model="a"}'))).toEqual(['no label model'])
-    expect(faults(readQuery('sum by (provdier) (verge_origin_info)'))).toEqual(['no label provdier'])
-    expect(faults(readQuery('1'))).toEqual(['no metric at all'])
+    expect(faults(readQuery('sum(verge_origin_draining_bucket)'), known)).toEqual([
+      'no metric verge_origin_draining_bucket',
+    ])
+    expect(() => readQuery('summ(verge_origin_draining)')).toThrow('not PromQL at character 4')
+    expect(faults(readQuery('verge_origin_draining{model="a"}'), known)).toEqual(['no label model'])
+    expect(faults(readQuery('sum by (provdier) (verge_origin_info)'), known)).toEqual(['no label provdier'])
+    expect(faults(readQuery('1'), known)).toEqual(['no metric at all'])
   })
 
   it('exists: alerts', async () => {
-    const [file] = await readYaml(join(ROOT, 'deploy/prometheus/alerts.yaml'))
-    const [group] = alertsSchema.parse(file).groups
-    expect(group?.rules.length).toBeGreaterThan(5)
-    for (const { alert, expr } of group?.rules ?? []) expect(faults(readQuery(expr)), alert).toEqual([])
-    const names = group?.rules.map(({ alert }) => alert)
-    expect(new Set(names).size).toBe(names?.length)
+    expect((await checkedRules(join(ROOT, 'deploy/prometheus/alerts.yaml'), known)).length).toBeGreaterThan(5)
   })
 
   it('exists: the dashboard, which fits on its grid', async () => {
-    const text = await readFile(join(ROOT, 'deploy/grafana/verge-origin.json'), 'utf8')
-    const { panels, templating } = dashboardSchema.parse(JSON.parse(text))
-    const queries = panels.flatMap(({ title, targets = [] }) =>
-      targets.map(({ expr }) => [title, readQuery(expr)] as const),
-    )
-    const variables = templating.list.flatMap(({ name, definition }) =>
-      definition === undefined ? [] : [[name, readVariable(definition)] as const],
-    )
-    expect(queries.length).toBeGreaterThan(10)
-    expect(variables).toHaveLength(3)
-    for (const [title, query] of [...queries, ...variables]) expect(faults(query), title).toEqual([])
-    for (const [, name = ''] of text.matchAll(/\$\{?(\w+)/g)) {
-      expect(['__rate_interval', '__range', '__all', ...templating.list.map((one) => one.name)]).toContain(name)
-    }
-    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
-    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
-      Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`),
-    )
-    expect(new Set(cells).size).toBe(cells.length)
-    for (const {
-      gridPos: { x, w },
-    } of panels)
-      expect(x + w).toBeLessThanOrEqual(24)
+    expect((await checkedDashboard(join(ROOT, 'deploy/grafana/verge-origin.json'), known)).length).toBeGreaterThan(10)
   })
 
   it("exists: the adapter's, under the name that the autoscaler asks for", async () => {
@@ -145,8 +87,8 @@ describe('what refers to metrics', () => {
       .replaceAll('<<.Series>>', adapter.seriesQuery.replace(/\{.*/, ''))
       .replaceAll('<<.LabelMatchers>>', 'namespace="verge"')
       .replaceAll('<<.GroupBy>>', 'pod')
-    expect(faults(readQuery(text))).toEqual([])
-    expect(faults(readQuery(adapter.seriesQuery))).toEqual([])
+    expect(faults(readQuery(text), known)).toEqual([])
+    expect(faults(readQuery(adapter.seriesQuery), known)).toEqual([])
     expect(adapter.name.matches).toBe(`^${adapter.seriesQuery.replace(/\{.*/, '')}$`)
     const autoscalers = (await render(join(ROOT, 'deploy/kubernetes/gpu'))).filter(
       ({ kind }) => kind === 'HorizontalPodAutoscaler',
