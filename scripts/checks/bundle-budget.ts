@@ -33,8 +33,6 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/catalog': 92_000,
   // Of it 4 KB are limits: admission, bounds of a plan, cheaper models; 3 KB mint browser tokens.
   'src/inference': 35_000,
-  // Of it 9 KB are signatures of releases, and what remembers generations.
-  // Of it 4 KB are limits: admission, bounds of a plan, cheaper models; 3 KB mint browser tokens.
   'src/protocols': 110_000,
   'src/generate': 28_000,
   // Of it 6 KB are Workers AI's binding.
