@@ -50,7 +50,7 @@ export const tracesCommand = defineCommand({
       for (let shown = 0; shown < most; ) {
         for (const trace of book.settled(systemClock.now())) {
           console.log(values.json ? JSON.stringify(trace, writable) : `${renderTrace(trace)}\n`)
-          if (!trace.again) shown++
+          if (!trace.again && ++shown >= most) break
         }
         if (shown < most) await systemClock.sleep(LOOK_MS, signal)
       }
