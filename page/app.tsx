@@ -10,6 +10,7 @@ import { useRoute } from './state/route.ts'
 import { createSession } from './state/session.ts'
 import { useLoaded } from './state/use-loaded.ts'
 import { useOnline } from './state/use-online.ts'
+import { TextInput } from './ui/index.ts'
 
 interface Props {
   /** Address of the Worker, without a slash at its end. */
@@ -30,9 +31,10 @@ export function App({ loadBrowser, url }: Props) {
   const worker = { ...asked, value: asked.value?.worker }
   // What the Worker said of another key says nothing of this one.
   const accepted = asked.value?.session === session ? (asked.value.worker.caller ?? false) : undefined
+  const [prefix, setPrefix] = useState('')
   const listed = useLoaded(
-    async (signal) => ({ session, models: await session.api.models({ signal }) }),
-    [session, online],
+    async (signal) => ({ session, ...(await session.api.models({ signal, prefix })) }),
+    [session, online, prefix],
     // What another key shows is not shown without it.
     (last) => last.session === session,
   )
@@ -63,7 +65,13 @@ export function App({ loadBrowser, url }: Props) {
       <main class="main" id="main" tabIndex={-1} ref={main}>
         <Guard key={chosen ?? ''} title="This part of the page failed">
           {chosen === undefined ? (
-            <Overview models={models} operator={operator} />
+            <Overview
+              models={models}
+              operator={operator}
+              prefix={prefix}
+              more={listed.value?.next !== undefined}
+              onPrefix={setPrefix}
+            />
           ) : (
             <ModelView name={chosen} session={session} operator={operator} onStale={models.reload} />
           )}
@@ -75,8 +83,15 @@ export function App({ loadBrowser, url }: Props) {
 
 function Overview({
   models: { failure, loading, reload, value },
+  more,
+  onPrefix,
   operator,
+  prefix,
 }: {
+  /** Whether there are more models than are shown. */
+  readonly more: boolean
+  readonly prefix: string
+  readonly onPrefix: (prefix: string) => void
   readonly models: ReturnType<typeof useLoaded<Parameters<typeof ModelList>[0]['models']>>
   readonly operator: boolean
 }) {
@@ -90,7 +105,24 @@ function Overview({
       </p>
       {failure !== undefined && <Failure title="The models cannot be listed" failure={failure} onRetry={reload} />}
       {value === undefined && loading && <p class="loading">Loading the models</p>}
-      {value?.length === 0 && <NoModels operator={operator} />}
+      {(more || prefix !== '') && (
+        <TextInput
+          label="Models whose names begin with"
+          value={prefix}
+          onInput={(text) =>
+            onPrefix(
+              text
+                .toLowerCase()
+                .replace(/[^a-z0-9._-]/g, '')
+                .replace(/^[._-]+/, '')
+                .slice(0, 64),
+            )
+          }
+          {...(more && { hint: `The first ${value?.length} are shown.` })}
+        />
+      )}
+      {value?.length === 0 && prefix === '' && <NoModels operator={operator} />}
+      {value?.length === 0 && prefix !== '' && <p>No model has such a name.</p>}
       {value !== undefined && value.length > 0 && <ModelList models={value} chosen={undefined} />}
     </>
   )

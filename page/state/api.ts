@@ -20,9 +20,15 @@ interface Health {
   readonly caller?: CallerKind
 }
 
+interface ModelCards {
+  readonly models: readonly ModelCard[]
+  readonly next?: string
+}
+
 /** Questions of the page itself, beside running models. All throw a `VergeError`. */
 export interface Api {
-  models(options?: CallOptions): Promise<readonly ModelCard[]>
+  /** The first of the models whose names begin so; `next`: there are more. */
+  models(options?: CallOptions & { readonly prefix?: string }): Promise<ModelCards>
   model(name: string, options?: CallOptions): Promise<ModelInfo>
   worker(options?: CallOptions): Promise<WorkerInfo>
   /** Where the Worker would run a request of this kind, and why: for the operator. */
@@ -33,7 +39,8 @@ export function createApi(transport: Transport): Api {
   const get = <Answer>(path: string, options: CallOptions = {}): Promise<Answer> =>
     ask(transport, { path }, options, json<Answer>)
   return {
-    models: async (options) => (await get<{ readonly models: readonly ModelCard[] }>('/models', options)).models,
+    models: ({ prefix = '', ...options } = {}) =>
+      get(prefix === '' ? '/models' : `/models?prefix=${encodeURIComponent(prefix)}`, options),
     model: (name, options) => get<ModelInfo>(`/models/${encodeURIComponent(name)}`, options),
     async worker(options) {
       const anonymous = { ...transport, credentials: credentialsOf({}, transport.clock) }

@@ -12,7 +12,7 @@ import { describeState, type SignatureState, signatureState } from '../signing/s
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS, targetSpec } from '../target/arguments.ts'
 import { modelNamed } from '../target/names.ts'
 import { withTarget } from '../target/session.ts'
-import type { Target } from '../target/target.ts'
+import { indexSweepOf, type Target } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { binarySize, counted, minuteOf, printable, table } from '../terminal/format.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
@@ -20,6 +20,7 @@ import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 const OPTIONS = {
   ...TARGET_OPTIONS,
   json: { type: 'boolean', help: 'print JSON' },
+  reindex: { type: 'boolean', help: 'make the index again that lists of models are read from' },
   ...HELP_OPTION,
 } as const satisfies Options
 
@@ -43,6 +44,10 @@ export const modelsCommand = defineCommand({
     const [name, ...more] = positionals
     if (more.length > 0) throw new UsageError('Give one model name, or no name to list all models.')
     if (name !== undefined) modelNamed(name)
+    if (values.reindex) {
+      if (name !== undefined) throw new UsageError('--reindex is about all models. Leave the name out.')
+      return withTarget(values, ({ target }) => reindexed(target))
+    }
     const accepted = await acceptedKeys(targetSpec(values))
     return withTarget(values, async ({ target, signal }) => {
       if (name !== undefined) {
@@ -67,6 +72,15 @@ export const modelsCommand = defineCommand({
     })
   },
 })
+
+/** Reads every alias, and writes the index of them. */
+async function reindexed({ label, truth }: Target): Promise<string> {
+  const run = await indexSweepOf(truth).run(Number.POSITIVE_INFINITY, true)
+  if (run.head === 'newer')
+    throw new UsageError(`A newer Verge wrote the index of ${label}. Install that version here.`)
+  if (!run.whole) throw new UsageError(`Other commands changed the index of ${label} at the same time. Try again.`)
+  return `The index of ${label} has ${counted(run.models, 'model')}.`
+}
 
 interface SignedRecord extends ModelRecord {
   readonly signature: SignatureState

@@ -18,6 +18,7 @@ import { understandable } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { checkAdministration } from './administration.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
+import { checkIndex } from './lists.ts'
 import { checkDurableObjects, checkRateLimits } from './objects.ts'
 import { checkPages } from './pages.ts'
 import { checkReleases } from './releases.ts'
@@ -192,6 +193,7 @@ export async function checkAccount(
       const options = { env: environment.env, plans: named, now: Date.now() }
       checks.push(...(await checkAdministration(truth, copy, options)))
       checks.push(...(await checkReleases(truth, releaseKeys, Date.now())))
+      checks.push(...(await checkIndex(truth)))
     }
     const secrets = await api.secrets(worker)
     checks.push(...checkSecrets(area, environment, secrets ?? [], origins))

@@ -1,4 +1,5 @@
 import { AuditLog } from '../../audit/log.ts'
+import { IndexSweep } from '../../catalog/index/sweep.ts'
 import { IndexWriter } from '../../catalog/index/writer.ts'
 import type { ReleaseSigning } from '../../catalog/signing/release-signing.ts'
 import { CatalogWriter, type CatalogWriterOptions } from '../../catalog/writer.ts'
@@ -29,6 +30,11 @@ export type Administration = Pick<CatalogWriterOptions, 'audit' | 'signing'>
 export function writerOf(truth: Store, copies: readonly Store[], administration: Administration = {}): CatalogWriter {
   const index = indexWriterOf(truth)
   return new CatalogWriter(truth, copies, { sha256: nodeSha256, limits: LIMITS, index, ...administration })
+}
+
+/** Compares the index with the aliases, and makes it again. */
+export function indexSweepOf(truth: Store): IndexSweep {
+  return new IndexSweep(truth, indexWriterOf(truth), { clock: systemClock, logger: silentLogger, limits: LIMITS })
 }
 
 /** Writes the index that lists are read from. */

@@ -287,6 +287,17 @@ describe('rm', () => {
   })
 })
 
+describe('the index of lists', () => {
+  it('is written by each change, and made again by --reindex', async () => {
+    await fill()
+    cloud.buckets.get(BUCKET)?.delete('index/head')
+    expect(await run(modelsCommand, '--reindex')).toMatch(/^The index of .* has 2 models\.$/)
+    const head = String(cloud.buckets.get(BUCKET)?.get('index/head')?.body)
+    expect(JSON.parse(head)).toMatchObject({ complete: true, all: [{ blocks: [['m', 2, 1, expect.any(Number)]] }] })
+    await expect(run(modelsCommand, 'm', '--reindex')).rejects.toThrow('Leave the name out')
+  })
+})
+
 describe('where', () => {
   it('leaves nothing but the audit log, the end of the deletions and an empty index in the bucket and in KV when everything is removed', async () => {
     await fill()

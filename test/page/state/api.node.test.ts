@@ -57,10 +57,16 @@ describe('what the page asks beside running models', () => {
   })
 
   it('is the models, one model, and why a place was chosen', async () => {
-    const { api, paths } = apiOf('right', { '/models': { models: [] }, '/models/a': { name: 'a' }, '/explain/a': {} })
-    expect(await api.models()).toEqual([])
+    const { api, paths } = apiOf('right', {
+      '/models': { models: [] },
+      '/models?prefix=di': { models: [] },
+      '/models/a': { name: 'a' },
+      '/explain/a': {},
+    })
+    expect(await api.models()).toEqual({ models: [] })
+    expect(await api.models({ prefix: 'di' })).toEqual({ models: [] })
     expect(await api.model('a')).toEqual({ name: 'a' })
     await api.explain('a', { method: 'chat', input: [] })
-    expect(paths).toEqual(['/models', '/models/a', '/explain/a?route=openai'])
+    expect(paths).toEqual(['/models', '/models?prefix=di', '/models/a', '/explain/a?route=openai'])
   })
 })
