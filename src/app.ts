@@ -9,6 +9,7 @@ import { jinaRoutes } from './http/jina/routes.ts'
 import { answered, callContext, placementHints, resultCache } from './http/middleware/call.ts'
 import { caller } from './http/middleware/caller.ts'
 import { cors } from './http/middleware/cors.ts'
+import { countedRequests } from './http/middleware/counted.ts'
 import { errorHandler } from './http/middleware/errors.ts'
 import { refuseOtherMethods } from './http/middleware/methods.ts'
 import { requestId } from './http/middleware/request-id.ts'
@@ -49,6 +50,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   })
   if (deps.tracer !== undefined) app.use(arrival(deps.tracer))
   app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger, runs: deps.runs }))
+  if (deps.countHttp !== undefined) app.use(countedRequests(deps.countHttp))
   app.use(placementHints())
   app.use(caller(deps))
   if (deps.tracer !== undefined) app.use(traced(deps.tracer))

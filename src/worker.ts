@@ -31,6 +31,7 @@ import type { RpcCall } from './rpc/service.ts'
 import type { RunOutcome } from './rpc/workers-ai.ts'
 import { AiError } from './rpc/workers-ai-error.ts'
 import { StreamObject } from './stream/durable.ts'
+import { MetricShardObject } from './telemetry/metrics/shard.ts'
 import { R2Store } from './weights/r2.ts'
 
 export type { Env } from './assemble/env.ts'
@@ -99,6 +100,13 @@ export class Ledger extends LedgerObject {
 export class ReleaseGuard extends ReleaseGuardObject {
   constructor(state: DurableObjectState, env: Env) {
     super(state, env, async () => (await checkedConfig(env)).releaseKeys)
+  }
+}
+
+/** What a share of the isolates has counted, bound as METRICS. docs/metrics.md says how they are read. */
+export class Metrics extends MetricShardObject {
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env, { clock: systemClock, limits: LIMITS })
   }
 }
 

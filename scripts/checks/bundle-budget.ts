@@ -27,7 +27,7 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/engine': 186_000,
   'src/core': 69_000,
   // Of it 3 KB pay for runs and texts before they are made.
-  'src/serving': 42_000,
+  'src/serving': 43_000,
   // Of it 9 KB are signatures of releases, and what remembers generations; 34 KB are the index of lists: who reads it, and who
   // writes it behind the cron trigger, which reads stored aliases as the commands do.
   'src/catalog': 92_000,
@@ -54,11 +54,12 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   // Moves CPU time from the first request, which is billed, to the start-up (decision 15).
   'src/rehearsal': 13_000,
   // Of it 2 KB are the address and the headers of a collector.
-  'src/config': 19_000,
+  'src/config': 20_000,
   // The Durable Object behind signed releases.
   'src/releases': 4_000,
   // Traces: what makes spans of a request, its stores, catalogue and engine, and what exports them.
-  'src/telemetry': 26_000,
+  // Metrics, 36 KB: the table of them, what counts and hands over, the Durable Objects, and the texts that scrapers read.
+  'src/telemetry': 62_000,
   'src/app.ts': 4_000,
   'src/version.ts': 1_000,
   // Schemas, their messages, and the JSON Schema that /openapi.json is made of. `import { z }` would add all locales.

@@ -23,6 +23,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'config',
       'core',
       'metering',
+      'telemetry',
       'stream',
       'releases',
       'placement',
@@ -50,6 +51,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'sessions',
       'serving',
       'metering',
+      'telemetry',
       'stream',
       'media',
       'placement',
@@ -142,7 +144,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: [],
   },
   // What a Worker says of itself to those who run it: what inferences did, and what is counted of it.
-  telemetry: { rooms: ['core'], packages: [] },
+  telemetry: { rooms: ['protocols', 'core'], packages: ['cloudflare:workers'] },
   // The web worker: what a page asks of it, over the runtime and the weights.
   'browser/worker': {
     rooms: ['browser', 'browser/runtime', 'browser/weights', 'protocols', 'protocols/browser', 'core'],

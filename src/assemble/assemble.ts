@@ -17,6 +17,7 @@ import type { Env } from './env.ts'
 import { floodGuardsOf } from './floods.ts'
 import { indexOf } from './lists.ts'
 import { metersOf } from './metering.ts'
+import { metricsOf } from './metrics.ts'
 import { operationsOf } from './operations.ts'
 import { originsOf } from './origins.ts'
 import { givenToOrigins, releaseCheckOf } from './releases.ts'
@@ -51,6 +52,7 @@ export function assemble(env: Env, config: Config, platform: Platform, tracer?: 
   const keys = new KeyReader(stores.copies, stores.truth, shared)
   const floods = floodGuardsOf(env, platform)
   const { metering, usage } = metersOf(env, config, keys, stores.truth, floods, shared)
+  const metrics = metricsOf(env, shared)
   const deps: AppDeps = {
     ...shared,
     serving,
@@ -65,6 +67,7 @@ export function assemble(env: Env, config: Config, platform: Platform, tracer?: 
     limited: { plans: config.plans, models: config.modelLimits },
     ...(usage && { usage }),
     operations: operationsOf(env, config, stores, keys, serving, remote, shared),
+    ...(metrics && { metrics: metrics.reader, observer: metrics.observer, countHttp: metrics.countHttp }),
     admission: admissions.requests,
     downloads: {
       chunks: new ChunkPassage(stores.copies, stores.truth, shared),

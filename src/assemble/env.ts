@@ -1,5 +1,6 @@
 import type { LedgerObject } from '../metering/ledger/durable.ts'
 import type { ReleaseGuardObject } from '../releases/guard.ts'
+import type { MetricShardObject } from '../telemetry/metrics/shard.ts'
 
 /** What is bound to a Worker. `config/variables.ts` checks that what is needed is there. */
 export interface Env {
@@ -13,6 +14,10 @@ export interface Env {
   readonly LEDGER?: DurableObjectNamespace<LedgerObject>
   /** Where the generations of signed releases are kept. Optional: without it each isolate knows only what it has read. */
   readonly RELEASES?: DurableObjectNamespace<ReleaseGuardObject>
+  /** What all isolates have counted. Optional: without it there are no metrics. */
+  readonly METRICS?: DurableObjectNamespace<MetricShardObject>
+  /** Where each inference leaves a data point. Optional. */
+  readonly ANALYTICS?: AnalyticsEngineDataset
   /** Limits of the platform, in front of that: for addresses, and for keys. Optional. */
   readonly ADDRESS_RATE?: RateLimit
   readonly KEY_RATE?: RateLimit

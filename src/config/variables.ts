@@ -292,6 +292,14 @@ export const BINDINGS = {
     description:
       'Highest generation of each signed model, against [downgrades](signing.md#downgrades). Without it an isolate compares releases only with those that it has read itself',
   },
+  METRICS: {
+    kind: 'Durable Object',
+    table: 'durable_objects.bindings',
+    required: false,
+    default: '',
+    description:
+      'What all isolates have counted ([metrics](metrics.md)). Without it nothing is, and `/metrics` is answered 501',
+  },
   ASSETS: {
     kind: 'Workers Assets',
     table: 'assets',

@@ -574,6 +574,30 @@ export const LIMITS = {
   traceAnswerBytes: 4 * KiB,
   /** Requests in a minute of an isolate that are recorded because a trusted caller asks for it. */
   traceAskedPerMinute: 60,
+  /** Requests that an isolate counts before it hands its metrics to a shard: one call in a hundred requests. */
+  metricFlushRequests: 100,
+  /** Fewer wait so long. Work behind an answer may take 30 s, and a block that fails is sent again within them. */
+  metricFlushMs: 20_000,
+  /** After a shard did not answer. */
+  metricRetryMs: 3_000,
+  /** A shard that takes longer to book a block, or to be read, counts as away. */
+  metricStoreMs: 5_000,
+  /** Series that an isolate counts between two blocks, and as many again of what is counted together: 1 MB. */
+  metricSeries: 1_000,
+  /** Models, versions and places that are told apart in a minute. */
+  metricTraffic: 500,
+  /** Durable Objects that share the isolates: one takes several hundred blocks a second, so these stand 100,000 requests a second. */
+  metricShards: 4,
+  /** Series of a shard, and as many again of what is counted together: half a kilobyte each, and a scrape reads all. */
+  metricShardSeries: 8_000,
+  /** Minutes of traffic that a shard keeps: the last hour. */
+  metricMinutes: 60,
+  /** How long the gauges of an isolate count after it was heard last: it may be gone. */
+  metricIsolateMs: 300_000,
+  /** Isolates of a shard whose gauges a scrape reads. */
+  metricIsolates: 500,
+  /** How long a shard knows the last block of an isolate: no block is sent again later than a minute after. */
+  metricSourceMs: 86_400_000,
 
   /** Rows of one batch: an encoder of MiniLM's shape gains little beyond 16 texts of 16 tokens (bench/README.md). */
   batchRows: 32,

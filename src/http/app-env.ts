@@ -14,6 +14,7 @@ import type { Admission } from '../serving/admission.ts'
 import type { Residence, Serving } from '../serving/serving.ts'
 import type { RefusedSocket } from '../stream/refused-socket.ts'
 import type { StreamHost } from '../stream/stream-options.ts'
+import type { MetricsReader } from '../telemetry/metrics/reader.ts'
 import type { RequestObserver } from '../telemetry/observation.ts'
 import type { Store } from '../weights/store.ts'
 import type { AddressDefaults } from './addresses.ts'
@@ -44,6 +45,13 @@ export interface ConfiguredLimits {
 
 /** The playground's document, as bytes; undefined where it was not built. */
 export type PageDocument = () => Promise<ReadableStream<Uint8Array> | undefined>
+
+/**
+ * Counts one request.
+ * @param route its pattern
+ * @param waitUntil keeps work alive behind the answer
+ */
+export type CountHttp = (route: string, status: number, waitUntil: (work: Promise<unknown>) => void) => void
 
 /** Everything that the HTTP layer needs from outside. */
 export interface AppDeps {
@@ -83,6 +91,10 @@ export interface AppDeps {
   readonly metering?: Metering
   /** Which limits are configured, for explanations. Absent where there are none. */
   readonly limited?: ConfiguredLimits
+  /** What all isolates have counted. Absent where nothing is: on an origin, or without METRICS. */
+  readonly metrics?: MetricsReader
+  /** Counts every request. Absent where nobody does. */
+  readonly countHttp?: CountHttp
   /** Is told of each inference. Absent where nobody is: on an origin. */
   readonly observer?: RequestObserver
   /** Records traces. Absent where none are configured. */

@@ -1,6 +1,6 @@
+import { isWithin, type Span } from '../core/span.ts'
 import type { EndedLease, LeaseAnswer, LeaseRequest, LedgerLimits, Line } from './ledger/lease.ts'
 import { eachKind, isNothing, KINDS, type Kind, leastOf, type Quantities, sumOf } from './ledger/quantities.ts'
-import { isWithin, type Span } from './span.ts'
 
 interface Held {
   readonly id: string

@@ -216,6 +216,7 @@ describe('what makes requests fail later is found in the configuration', () => {
     ['STREAMS', 'SpeechStream'],
     ['LEDGER', 'Ledger'],
     ['RELEASES', 'ReleaseGuard'],
+    ['METRICS', 'Metrics'],
   ])('%s without its class', async (binding, className) => {
     const bound = new RegExp(
       `^\\[\\[env\\.production\\.durable_objects\\.bindings\\]\\]\\nname = "${binding}"\\n.*\\n`,

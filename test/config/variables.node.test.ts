@@ -159,6 +159,7 @@ describe('the files that configure the Worker', () => {
       ADDRESS_RATE: rateLimits.find((name) => name === 'ADDRESS_RATE'),
       KEY_RATE: rateLimits.find((name) => name === 'KEY_RATE'),
       RELEASES: durableObjects.RELEASES,
+      METRICS: durableObjects.METRICS,
       ASSETS: assets === 'ASSETS' ? assets : undefined,
     }
     for (const name of Object.keys(BINDINGS) as (keyof typeof BINDINGS)[]) expect(bound[name], name).toBeDefined()

@@ -88,6 +88,7 @@ function resources({
     STREAMS: durableObjects.STREAMS,
     LEDGER: durableObjects.LEDGER,
     RELEASES: durableObjects.RELEASES,
+    METRICS: durableObjects.METRICS,
     ADDRESS_RATE: bound('ADDRESS_RATE'),
     KEY_RATE: bound('KEY_RATE'),
     ASSETS: assets,

@@ -33,6 +33,12 @@ const OBJECTS: readonly ObjectBinding[] = [
     tag: 'releases',
     without: 'with RELEASE_KEYS, an isolate recognises an older release only if it has served the newer one itself',
   },
+  {
+    binding: 'METRICS',
+    className: 'Metrics',
+    tag: 'metrics',
+    without: 'nothing is counted, and GET /metrics is answered 501',
+  },
 ]
 
 export function checkDurableObjects(environment: Environment): Check[] {

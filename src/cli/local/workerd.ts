@@ -164,7 +164,12 @@ export function modulesIn(directory: string) {
 }
 
 /** Classes of the Worker's Durable Objects, by the names that they are bound to. */
-const OBJECT_CLASSES = { STREAMS: 'SpeechStream', LEDGER: 'Ledger', RELEASES: 'ReleaseGuard' } as const
+const OBJECT_CLASSES = {
+  STREAMS: 'SpeechStream',
+  LEDGER: 'Ledger',
+  RELEASES: 'ReleaseGuard',
+  METRICS: 'Metrics',
+} as const
 
 /** Those that the bundle exports: a benchmark's other Workers have none, and workerd would not start. */
 function durableObjectsIn(directory: string, { ledger = true }: Pick<WorkerdOptions, 'ledger'>) {

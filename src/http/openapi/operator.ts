@@ -52,6 +52,20 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
         responses: { 200: jsonAnswer(schemas.use(explanationSchema), 'The decision'), default: failure },
       },
     },
+    '/metrics': {
+      get: {
+        operationId: 'metrics',
+        tags: ['service'],
+        summary: 'What all isolates have counted (operator, and keys that allow "metrics")',
+        responses: {
+          200: {
+            description: "The metrics, in Prometheus' text format or, by `Accept`, in OpenMetrics'",
+            content: { 'text/plain': { schema: text }, 'application/openmetrics-text': { schema: text } },
+          },
+          default: failure,
+        },
+      },
+    },
     '/v1/usage': {
       get: {
         operationId: 'usage',

@@ -5,6 +5,7 @@ export const vergeAddresses: readonly Address[] = [
   works('GET', '/', 'always', 'Name, version and links; the page for browsers'),
   works('GET', '/operate', 'always', 'The page for operators, in browsers'),
   works('GET', '/healthz', 'always', 'Health of the engine'),
+  works('GET', '/metrics', 'always', 'What all isolates have counted, for Prometheus'),
   works('POST', '/run/{model}', 'always', 'Runs a task'),
   works('GET', '/stream/{model}', 'always', 'A WebSocket for voice activity detection'),
   works('GET', '/models', 'always', 'The models that the caller may see'),

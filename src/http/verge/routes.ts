@@ -5,6 +5,7 @@ import { browserRoutes } from '../browser/routes.ts'
 import { weightsRoutes } from '../browser/weights.ts'
 import { explainRoutes } from '../explain/routes.ts'
 import { health } from '../health.ts'
+import { metrics } from '../metrics/route.ts'
 import { modelRoutes } from '../models/routes.ts'
 import { openApiRoutes } from '../openapi/routes.ts'
 import { operationsRoutes } from '../operations/routes.ts'
@@ -28,6 +29,7 @@ export function vergeRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
   // The same document: it asks for a key, and knows nothing without one. Programs ask for GET /v1/operations.
   app.get('/operate', async (c) => (await pageFor(c, deps.page)) ?? c.notFound())
   app.get('/healthz', (c) => health(deps, c))
+  app.get('/metrics', (c) => metrics(deps, c))
   app.route('/run', runRoutes(deps, tasks))
   app.route('/stream', streamRoutes(deps))
   app.route('/models', modelRoutes(deps, tasks))

@@ -1,6 +1,6 @@
 import type { Limits } from '../../core/limits.ts'
 import type { Clock, Logger } from '../../core/runtime.ts'
-import { isWithin, type Span } from '../span.ts'
+import { isWithin, type Span } from '../../core/span.ts'
 import type { UsageBlock, UsageRow } from './block.ts'
 import { UsageBook } from './usage-book.ts'
 

@@ -3,7 +3,7 @@ import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import { concatBytes } from '../../core/bytes.ts'
 import type { Limits } from '../../core/limits.ts'
 import { type Clock, type Logger, untilLate } from '../../core/runtime.ts'
-import { isWithin, type Span as Period } from '../../metering/span.ts'
+import { isWithin, type Span as Period } from '../../core/span.ts'
 import type { TraceSettings } from './settings.ts'
 
 export interface ExporterOptions {

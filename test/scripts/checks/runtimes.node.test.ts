@@ -49,6 +49,8 @@ describe('the programs of TypeScript', () => {
       'src/releases/guard.ts',
       'src/stream/durable.ts',
       'src/stream/refusing.ts',
+      'src/telemetry/metrics/shard.ts',
+      'src/telemetry/metrics/tables.ts',
       'src/worker.ts',
     ])
   })
