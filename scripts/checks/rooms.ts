@@ -93,7 +93,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // What an operator is told of all isolates: read from where each part is kept, and judged.
   operations: {
-    rooms: ['protocols', 'metering', 'placement', 'access', 'audit', 'catalog', 'weights', 'core'],
+    rooms: ['protocols', 'telemetry', 'metering', 'placement', 'access', 'audit', 'catalog', 'weights', 'core'],
     packages: [],
   },
   // Sockets that stay open, and the Durable Object behind each.

@@ -66,7 +66,7 @@ export function assemble(env: Env, config: Config, platform: Platform, tracer?: 
     metering,
     limited: { plans: config.plans, models: config.modelLimits },
     ...(usage && { usage }),
-    operations: operationsOf(env, config, stores, keys, serving, remote, shared),
+    operations: operationsOf(env, config, stores, keys, serving, remote, metrics, shared),
     ...(metrics && { metrics: metrics.reader, observer: metrics.observer, countHttp: metrics.countHttp }),
     admission: admissions.requests,
     downloads: {

@@ -9,6 +9,7 @@ import { type KnownKey, readSpending } from '../operations/spending.ts'
 import type { Serving } from '../serving/serving.ts'
 import { VERSION } from '../version.ts'
 import type { Env } from './env.ts'
+import type { Metrics } from './metrics.ts'
 import type { Origins } from './origins.ts'
 import type { Shared } from './shared.ts'
 import type { Stores } from './stores.ts'
@@ -21,6 +22,7 @@ export function operationsOf(
   keys: KeyReader,
   serving: Serving,
   remote: Origins | undefined,
+  metrics: Metrics | undefined,
   shared: Shared,
 ): Operations {
   const { clock, limits, runs } = shared
@@ -33,11 +35,13 @@ export function operationsOf(
   return new Operations({
     ...shared,
     version: VERSION,
+    ...(metrics && { traffic: ({ signal }) => metrics.reader.read(signal) }),
     models: async (context) => {
       const scope = { tree: 'all', sees: () => true } as const
       const query = { scope, limit: limits.modelsPerList, manifests: false }
       return (await serving.list(query, { ...context, runsBefore: runs.finished })).entries
     },
+    alias: (model, context) => serving.alias(model, { ...context, runsBefore: runs.finished }),
     changes: ({ signal }) => changes.read(signal),
     ...(env.LEDGER && { spending: ({ signal }) => readSpending(spending, clock.now(), signal) }),
     ...(remote && { origins: (context) => originStates(remote.originPool, remote.health, context) }),

@@ -1,14 +1,18 @@
 import type { Alias } from '../catalog/alias.ts'
 import type { OperationsCanary, OperationsModel } from '../protocols/verge/operations.ts'
+import type { Latency } from './latency.ts'
 import type { HourOfTraffic, TrafficOfModel } from './traffic.ts'
 
-/** What a list says of a model, as far as it is told here. */
-export type ListedAlias = Pick<Alias, 'model' | 'visibility' | 'live'> & Partial<Pick<Alias, 'canary' | 'stopped'>>
+/** What a list says of a model. */
+export type ListedModel = Pick<Alias, 'model' | 'visibility' | 'live'>
 
 /** What is known of all models, each part from a source of its own; undefined where it could not be read. */
 export interface KnownOfModels {
-  readonly aliases: readonly ListedAlias[] | undefined
+  readonly listed: readonly ListedModel[] | undefined
+  /** Of the models that have traffic: these alone say which version is on trial. */
+  readonly aliases: readonly Alias[] | undefined
   readonly traffic: HourOfTraffic | undefined
+  readonly latencies: ReadonlyMap<string, Latency> | undefined
   /** Today's dollars by model. */
   readonly costs: ReadonlyMap<string, number> | undefined
 }
@@ -18,17 +22,29 @@ export interface KnownOfModels {
  * removed since.
  */
 export function modelRows(
-  { aliases, costs, traffic }: KnownOfModels,
+  { aliases = [], costs, latencies, listed = [], traffic }: KnownOfModels,
   most: number,
 ): { readonly rows: OperationsModel[]; readonly leftOut: number } {
-  const byName = new Map((aliases ?? []).map((alias) => [alias.model, alias]))
-  const names = [...new Set([...byName.keys(), ...(traffic?.models.keys() ?? [])])]
-  const requests = (name: string): number => traffic?.models.get(name)?.lastHour.requests ?? 0
-  names.sort((a, b) => requests(b) - requests(a) || (a < b ? -1 : 1))
-  const rows = names
-    .slice(0, most)
-    .map((name) => rowOf(name, byName.get(name), traffic && (traffic.models.get(name) ?? IDLE), costs?.get(name)))
+  const byName = new Map<string, ListedModel | Alias>([...listed, ...aliases].map((each) => [each.model, each]))
+  const busy = traffic === undefined ? [] : busiest(traffic)
+  const idle = [...byName.keys()].filter((name) => !busy.includes(name)).sort()
+  const names = [...busy, ...idle]
+  const rows = names.slice(0, most).map((name) => {
+    const costTodayUsd = costs?.get(name)
+    return {
+      ...rowOf(name, byName.get(name), traffic && (traffic.models.get(name) ?? IDLE)),
+      ...latencies?.get(name),
+      ...(costTodayUsd !== undefined && { costTodayUsd }),
+    }
+  })
   return { rows, leftOut: Math.max(0, names.length - most) }
+}
+
+/** Models with traffic, those with the most requests first. */
+export function busiest({ models }: HourOfTraffic): string[] {
+  return [...models]
+    .sort(([one, a], [other, b]) => b.lastHour.requests - a.lastHour.requests || (one < other ? -1 : 1))
+    .map(([name]) => name)
 }
 
 const NONE = { requests: 0, errors: 0, units: 0, tokens: 0 }
@@ -36,19 +52,17 @@ const IDLE: TrafficOfModel = { last5m: NONE, lastHour: NONE, versions: [] }
 
 function rowOf(
   model: string,
-  alias: ListedAlias | undefined,
+  known: ListedModel | Alias | undefined,
   traffic: TrafficOfModel | undefined,
-  costTodayUsd: number | undefined,
 ): OperationsModel {
   return {
     model,
-    ...(alias && { visibility: alias.visibility }),
-    live: alias?.live.map(({ version, weight }) => ({ version, weight })) ?? [],
-    ...(alias?.canary && { canary: canaryOf(alias, alias.canary) }),
-    ...(alias?.stopped && { stopped: stopOf(alias.stopped) }),
+    ...(known && { visibility: known.visibility }),
+    live: known?.live.map(({ version, weight }) => ({ version, weight })) ?? [],
+    ...(known && 'canary' in known && known.canary && { canary: canaryOf(known, known.canary) }),
+    ...(known && 'stopped' in known && known.stopped && { stopped: stopOf(known.stopped) }),
     traffic: traffic === undefined ? null : { last5m: traffic.last5m, lastHour: traffic.lastHour },
     versions: [...(traffic?.versions ?? [])],
-    ...(costTodayUsd !== undefined && { costTodayUsd }),
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Alias } from '../catalog/alias.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Clock, Logger, RequestContext } from '../core/runtime.ts'
 import type {
@@ -7,16 +8,21 @@ import type {
   OperationsProblem,
   Part,
 } from '../protocols/verge/operations.ts'
+import type { MetricsSnapshot } from '../telemetry/metrics/reader.ts'
 import { Kept, type Read } from './kept.ts'
-import { type ListedAlias, modelRows } from './models.ts'
+import { LatencyWindow } from './latency.ts'
+import { busiest, type ListedModel, modelRows } from './models.ts'
 import type { Spending } from './spending.ts'
-import { type Counted, hourOf } from './traffic.ts'
+import { hourOf } from './traffic.ts'
 import { verdictOf } from './verdict.ts'
 
 /** Where the parts of the report come from. A source that is not bound is left out. */
 export interface OperationsSources {
-  readonly traffic?: (context: RequestContext) => Promise<Counted>
-  readonly models: (context: RequestContext) => Promise<readonly ListedAlias[]>
+  readonly traffic?: (context: RequestContext) => Promise<MetricsSnapshot>
+  /** A list of models by name, as far as one page has them. */
+  readonly models: (context: RequestContext) => Promise<readonly ListedModel[]>
+  /** Null if there is no such model. */
+  readonly alias: (model: string, context: RequestContext) => Promise<Alias | null>
   readonly spending?: (context: RequestContext) => Promise<Spending>
   readonly changes: (context: RequestContext) => Promise<OperationsChange[]>
   /** Absent where no origins are configured. */
@@ -28,7 +34,10 @@ export interface OperationsOptions extends OperationsSources {
   readonly version: string
   readonly clock: Pick<Clock, 'after' | 'now'>
   readonly logger: Logger
-  readonly limits: Pick<Limits, 'operationsModels' | 'operationsPartMs' | 'operationsStoreTtlMs' | 'operationsTtlMs'>
+  readonly limits: Pick<
+    Limits,
+    'operationsModels' | 'operationsPartMs' | 'operationsStoreTtlMs' | 'operationsTtlMs' | 'parallelFetches'
+  >
 }
 
 /** Answers an operator: is it healthy, who uses it, what does it cost, what changed. */
@@ -39,8 +48,12 @@ export interface OperationsReader {
 /** The report of one isolate, over sources that speak for all of them. */
 export class Operations implements OperationsReader {
   readonly #options: OperationsOptions
-  readonly #traffic: Kept<Counted> | undefined
-  readonly #models: Kept<readonly ListedAlias[]>
+  readonly #latencies: LatencyWindow
+  readonly #traffic: Kept<MetricsSnapshot> | undefined
+  readonly #models: Kept<readonly ListedModel[]>
+  readonly #aliases: Kept<readonly Alias[]>
+  /** Models that had traffic at the last look. */
+  #busy: readonly string[] = []
   readonly #changes: Kept<OperationsChange[]>
   readonly #spending: Kept<Spending> | undefined
   readonly #origins: Kept<OperationsOrigin[]> | undefined
@@ -48,8 +61,10 @@ export class Operations implements OperationsReader {
   constructor(options: OperationsOptions) {
     this.#options = options
     const { operationsStoreTtlMs, operationsTtlMs } = options.limits
+    this.#latencies = new LatencyWindow(options.clock)
     this.#traffic = options.traffic && this.#kept('traffic', options.traffic, operationsTtlMs)
     this.#models = this.#kept('models', options.models, operationsStoreTtlMs)
+    this.#aliases = this.#kept('models', (context) => this.#readAliases(context), operationsTtlMs)
     this.#changes = this.#kept('changes', options.changes, operationsStoreTtlMs)
     this.#spending = options.spending && this.#kept('cost', options.spending, operationsStoreTtlMs)
     this.#origins = options.origins && this.#kept('origins', options.origins, operationsTtlMs)
@@ -70,20 +85,27 @@ export class Operations implements OperationsReader {
       this.#origins?.get(context) ?? NO_ORIGINS,
     ])
     const counted = partOf('traffic', readTraffic)
-    const aliases = partOf('models', readModels)
+    const listed = partOf('models', readModels)
     const spending = partOf('cost', readSpending)
     const changes = partOf('changes', readChanges)
     const origins = partOf('origins', readOrigins)
     if (counted !== undefined && counted.unreachable > 0) problems.push({ part: 'traffic', what: MISSING_SHARDS })
     if (spending?.truncated) problems.push({ part: 'cost', what: MORE_CALLERS })
     const traffic = counted && hourOf(counted.minutes, clock.now())
-    const { leftOut, rows } = modelRows({ aliases, traffic, costs: spending?.models }, limits.operationsModels)
+    const latencies = counted && this.#latencies.of(counted)
+    this.#busy = traffic === undefined ? [] : busiest(traffic).slice(0, limits.operationsModels)
+    // They come out of the same store as the list: one problem is enough.
+    const aliases = (await this.#aliases.get(context)).value ?? undefined
+    const { leftOut, rows } = modelRows(
+      { listed, aliases, traffic, latencies, costs: spending?.models },
+      limits.operationsModels,
+    )
     const parts = {
       isolates: counted?.isolates ?? null,
       lost: counted?.lost ?? null,
       totals: traffic?.totals ?? null,
       minutes: traffic?.minutes ?? null,
-      models: aliases === undefined && traffic === undefined ? null : rows,
+      models: listed === undefined && traffic === undefined ? null : rows,
       modelsLeftOut: leftOut,
       cost: spending?.cost ?? null,
       callers: spending?.callers ?? null,
@@ -92,6 +114,22 @@ export class Operations implements OperationsReader {
     }
     const { alerts, health } = verdictOf({ ...parts, problems })
     return { at: new Date(clock.now()).toISOString(), version, health, alerts, problems, ...parts }
+  }
+
+  /** Mostly out of the isolate's memory: it has them for requests. */
+  async #readAliases(context: RequestContext): Promise<readonly Alias[]> {
+    const { alias, limits } = this.#options
+    const left = this.#busy.values()
+    const found: Alias[] = []
+    const readInTurn = async (): Promise<void> => {
+      for (const model of left) {
+        // One that cannot be read must not cost all others.
+        const read = await alias(model, context).catch(() => null)
+        if (read !== null) found.push(read)
+      }
+    }
+    await Promise.all(Array.from({ length: limits.parallelFetches }, readInTurn))
+    return found
   }
 
   #kept<T>(name: Part, read: (context: RequestContext) => Promise<T>, ttlMs: number): Kept<T> {

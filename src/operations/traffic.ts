@@ -1,28 +1,8 @@
 import type { OperationsBody, OperationsModel, Traffic } from '../protocols/verge/operations.ts'
+import type { MetricsSnapshot } from '../telemetry/metrics/reader.ts'
 
-/** What one version did in one minute at one place. */
-export interface MinuteOfVersion {
-  /** Minutes since 1970. */
-  readonly minute: number
-  /** Empty for requests that were refused before their model was known. */
-  readonly model: string
-  readonly version: string
-  readonly requests: number
-  readonly errors: number
-  readonly units: number
-  readonly tokens: number
-}
-
-/** What the metrics of all isolates say. */
-export interface Counted {
-  readonly minutes: readonly MinuteOfVersion[]
-  /** That reported lately. */
-  readonly isolates: number
-  /** Observations that were lost. */
-  readonly lost: number
-  /** Shards of the metrics that did not answer: what they counted is missing. */
-  readonly unreachable: number
-}
+/** What one version did in one minute; an empty model is requests that were refused before theirs was known. */
+export type MinuteOfVersion = Omit<MetricsSnapshot['minutes'][number], 'place'>
 
 /** The last hour, summed. */
 export interface HourOfTraffic {

@@ -26,7 +26,7 @@ async function setup(sources: Partial<OperationsSources> = {}) {
       return value
     }
   }
-  const minute = { minute: clock.now() / 60_000, version: '1', errors: 0, units: 1, tokens: 0 }
+  const minute = { minute: clock.now() / 60_000, version: '1', place: 'edge', errors: 0, units: 1, tokens: 0 }
   const operations = new Operations({
     clock,
     logger: silentLogger,
@@ -34,6 +34,7 @@ async function setup(sources: Partial<OperationsSources> = {}) {
     version: '1.2.3',
     traffic: counted('traffic', {
       minutes: [{ ...minute, model: 'reviews', requests: 5 }],
+      families: [],
       isolates: 2,
       lost: 0,
       unreachable: 0,
