@@ -40,9 +40,10 @@ export function cell(text: string, columns: number, align: 'left' | 'right' = 'l
   return align === 'left' ? fitted + padding : padding + fitted
 }
 
-/** A number in at most five letters: `7`, `0.04`, `12.3`, `1234`, `56k`, `1.2M`. */
+/** A number in at most five letters: `<.01`, `7`, `0.04`, `12.3`, `1234`, `56k`, `1.2M`. */
 export function short(value: number): string {
   if (Number.isInteger(value) && value < 10_000) return String(value)
+  if (value < 0.005) return '<.01'
   if (value < 10) return value.toFixed(2)
   if (value < 100) return value.toFixed(1)
   if (value < 10_000) return value.toFixed(0)
