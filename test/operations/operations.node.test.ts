@@ -40,6 +40,7 @@ async function setup(sources: Partial<OperationsSources> = {}) {
       unreachable: 0,
     }),
     models: counted('models', [alias('digits'), alias('reviews')]),
+    alias: async (model) => alias(model),
     changes: counted('changes', []),
     spending: counted('spending', {
       cost: { day: '2026-11-30', todayUsd: 1, monthUsd: 2 },
@@ -77,10 +78,8 @@ describe('the report', () => {
     }
     const stopped = { generation: 1, version: '2', at: 1_764_504_000, reason: 'It failed more often.' }
     const { operations } = await setup({
-      models: async () => [
-        { ...on, canary: { version: '2', against: '1', shadow: 0.5, guarded: true } },
-        { ...alias('reviews'), stopped },
-      ],
+      models: async () => [{ ...on, canary: { version: '2', against: '1', shadow: 0.5, guarded: true } }],
+      alias: async (model) => ({ ...alias(model), stopped }),
     })
     const { alerts, models } = await operations.read(testContext())
     const [reviews, digits] = models ?? []
@@ -132,8 +131,9 @@ describe('the report', () => {
     expect(asked).toBe(1)
   })
 
-  it('is about traffic alone where the list of models cannot be read', async () => {
+  it('is about traffic alone where models cannot be read', async () => {
     const { operations } = await setup({
+      alias: () => Promise.reject(new VergeError('store_unavailable', 'R2 does not answer.')),
       models: async () => {
         throw new VergeError('store_unavailable', 'R2 does not answer.')
       },
