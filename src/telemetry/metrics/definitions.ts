@@ -168,7 +168,6 @@ type NamesOf<T extends MetricDefinition['type']> = {
 
 export type CounterName = NamesOf<'counter'>
 export type HistogramName = NamesOf<'histogram'>
-export type GaugeName = NamesOf<'gauge'>
 
 export type LabelsOf<N extends MetricName> = Readonly<Record<(typeof METRICS)[N]['labels'][number], string>>
 
