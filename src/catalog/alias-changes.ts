@@ -137,10 +137,9 @@ export function rolledBack(model: string): AliasChange {
     if (old === null) throw noSuchModel(model)
     const { canary, live, stopped } = old
     if (canary !== undefined || stopped !== undefined) {
-      return released(
-        model,
-        live.filter((each) => each.version !== canary?.version),
-      )(old)
+      const rest = live.filter((each) => each.version !== canary?.version)
+      // what answers alone has the weight of a release
+      return released(model, rest.length === 1 ? rest.map((each) => ({ ...each, weight: 1 })) : rest)(old)
     }
     const version = historyOf(old).at(-1)
     if (version !== undefined) return released(model, [{ version, weight: 1 }])(old)

@@ -130,7 +130,7 @@ describe('changes of an alias whose canary was taken out', () => {
     const old = read(stopped())
     expect(historyOf(old)).toEqual(['0'])
     const next = nextAlias('m', old, rolledBack('m'))
-    expect(next).toMatchObject({ generation: 8, live: [one], history: ['0'] })
+    expect(next).toMatchObject({ generation: 8, live: alone, history: ['0'] })
     expect(next.stopped).toBeUndefined()
     expect(actionOf(old, next)).toBe('release')
     expect(nextAlias('m', next, rolledBack('m')).live).toEqual([{ version: '0', weight: 1 }])
@@ -145,7 +145,7 @@ describe('changes of an alias whose canary was taken out', () => {
     ]) {
       expect(nextAlias('m', old, change).canary).toBeUndefined()
     }
-    expect(nextAlias('m', old, rolledBack('m')).live).toEqual([one])
+    expect(nextAlias('m', old, rolledBack('m')).live).toEqual(alone)
     expect(nextAlias('m', old, published('m', '3', digest('c'), { live: false })).canary).toEqual(old.canary)
   })
 
