@@ -54,6 +54,10 @@ export const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     about: 'removes a model or a version',
     load: async () => (await import('./commands/rm.ts')).rmCommand,
   },
+  sweep: {
+    about: 'deletes weights that no version uses',
+    load: async () => (await import('./commands/sweep.ts')).sweepCommand,
+  },
   keys: {
     about: 'creates, lists, rotates and revokes keys of callers',
     load: async () => (await import('./commands/keys.ts')).keysCommand,

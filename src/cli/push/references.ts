@@ -71,7 +71,7 @@ export function namedIn(bytes: Uint8Array | null, model: string, version: string
  * Digests of the chunks and of the files of pages that a stored manifest names; null if it cannot be read.
  * @param prefix what stands before `<model>/<version>` in its key
  */
-async function digestsNamed(
+export async function digestsNamed(
   store: Store,
   key: string,
   prefix: string,

@@ -57,7 +57,7 @@ export interface RemovalResult {
 }
 
 /** Manifests of versions whose removal has begun. */
-const REMOVED_PREFIX = 'removed/'
+export const REMOVED_PREFIX = 'removed/'
 
 /**
  * Looks at what would go. Changes nothing.

@@ -11,14 +11,14 @@ const PREFIX = 'unreferenced/'
 const CONCURRENCY = 8
 
 /** A digest's marks: their keys, and the oldest time. */
-interface Mark {
+export interface Mark {
   readonly keys: readonly string[]
   /** Seconds since 1970. */
   readonly at: number
 }
 
 /** Every mark, by its digest. Keys of another form are left alone. @throws store_unavailable, the signal's reason */
-async function readMarks(truth: Store, signal: AbortSignal): Promise<Map<string, Mark>> {
+export async function readMarks(truth: Store, signal: AbortSignal): Promise<Map<string, Mark>> {
   const marks = new Map<string, Mark>()
   for await (const { key } of eachKey(truth, PREFIX, signal)) {
     const [, digest, seconds] = /^unreferenced\/([0-9a-f]{64})\.(\d{1,12})$/.exec(key) ?? []
@@ -31,12 +31,19 @@ async function readMarks(truth: Store, signal: AbortSignal): Promise<Map<string,
   return marks
 }
 
+/** @param at seconds since 1970 */
+export async function mark(truth: Store, digests: readonly string[], at: number, signal: AbortSignal): Promise<void> {
+  const put = async (digest: string): Promise<void> =>
+    void (await truth.put(`${PREFIX}${digest}.${at}`, new Uint8Array(0), { signal }))
+  await inParallel(digests, CONCURRENCY, put, signal)
+}
+
 /** Takes marks away; no error for digests that have none. */
 export async function unmark(truth: Store, digests: readonly string[], signal: AbortSignal): Promise<void> {
   await dropMarks(truth, await readMarks(truth, signal), digests, signal)
 }
 
-async function dropMarks(
+export async function dropMarks(
   truth: Store,
   marks: ReadonlyMap<string, Mark>,
   digests: readonly string[],
