@@ -40,6 +40,7 @@ export interface Arrival {
 export interface RequestSpan extends Span {
   /** `traceparent` of this span. */
   readonly id: string
+  readonly traceId: string
   rename(name: string): void
   /** The request failed. @param broken whether that is this server's fault */
   failed(code: string, broken: boolean): void

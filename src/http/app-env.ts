@@ -114,6 +114,8 @@ export interface AppVariables {
   readonly context: CallContext
   /** When the request came, as spans have it; only where traces are recorded. */
   readonly arrivedAt?: number
+  /** The request's trace, where it is recorded. */
+  readonly traceId?: string
   /** The answer is a refusal whatever its status says, and has been logged as one. */
   readonly refused?: boolean
   /** How the answer may be kept, where it is the same at any moment; otherwise it must not be. */

@@ -217,6 +217,7 @@ function fieldsOf(c: Context<AppEnv>) {
   const { ledger } = c.get('context')
   return {
     requestId: c.get('requestId'),
+    traceId: c.get('traceId'),
     method: c.req.method,
     // The pattern, because a path may hold anything.
     route: routePath(c, -1),

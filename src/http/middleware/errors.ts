@@ -71,6 +71,7 @@ function log(logger: Logger, c: Context<AppEnv>, error: VergeError, status: numb
   const caller = c.get('caller') as Caller | undefined
   const fields = {
     requestId: c.get('requestId'),
+    traceId: c.get('traceId'),
     method: c.req.method,
     path: c.req.path,
     status,

@@ -41,6 +41,7 @@ export function traced(tracer: RequestTracer): MiddlewareHandler<AppEnv> {
     }
     await tracer.request(arriving, async (span) => {
       span?.part('authorize', { 'verge.caller': caller.kind }, at, tracer.now())
+      if (span !== undefined) c.set('traceId', span.traceId)
       await next()
       if (span !== undefined) describe(c, span, method, trusted)
     })

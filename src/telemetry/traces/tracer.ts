@@ -105,6 +105,7 @@ export class StorageTracer implements RequestTracer {
       return await work({
         ...this.#handle(span, active),
         id: parentHeaders(active.context, undefined).traceparent ?? '',
+        traceId: span.spanContext().traceId,
         rename: (name) => void span.updateName(name),
         failed(code, broken) {
           span.setAttribute(ATTR_ERROR_TYPE, code)

@@ -43,7 +43,7 @@ describe('requests that are recorded', () => {
   })
 
   it('say why they failed by a code, and nothing that the caller wrote', async () => {
-    const { exported, request } = appOf(1)
+    const { exported, lines, request } = appOf(1)
     const answer = await request(`/run/${WRITTEN}?q=${WRITTEN}`, {
       method: 'POST',
       body: WRITTEN,
@@ -60,6 +60,8 @@ describe('requests that are recorded', () => {
     const request401 = spans.find(({ attributes }) => attributes['http.response.status_code'] === 401)
     expect(request401).toMatchObject({ attributes: { 'error.type': 'unauthorized' }, status: { code: 0 } })
     expect(JSON.stringify(spans)).not.toMatch(/words|BREW/)
+    // The log names the trace, and so the trace's request.
+    expect(lines.find(({ event }) => event === 'request_refused')?.fields.traceId).toBe(request401?.traceId)
   })
 
   it.each([

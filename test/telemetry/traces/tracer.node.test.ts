@@ -142,6 +142,19 @@ describe('a tracer', () => {
     expect(await exported()).toMatchObject([{ endTimeUnixNano: '1790000000100000000' }])
   })
 
+  it('exports less than once in a hundred requests where one in a hundred is recorded', async () => {
+    let draws = 0
+    const { arrival, clock, exported, exports, tracer } = tracing(0.01, {}, () => (draws++ % 100) / 100)
+    for (let i = 0; i < 3_000; i++) {
+      await tracer.request(arrival, async () => {})
+      // A busy isolate: two hundred requests in a second.
+      if (i % 20 === 0) await clock.advance(100)
+    }
+    await clock.advance(10_000)
+    expect(exports()).toBeLessThanOrEqual(8)
+    expect(await exported()).toHaveLength(30)
+  })
+
   it('exports what ends after its request by itself', async () => {
     const { arrival, clock, exported, tracer } = tracing()
     let load: Promise<void> | undefined
