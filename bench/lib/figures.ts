@@ -1,5 +1,6 @@
 import { LIMITS } from '../../src/core/limits.ts'
 import { READ_MS } from '../measures/cold-reads.ts'
+import { FEW, MANY } from '../measures/models.ts'
 import { engineFigures } from './engine-figures.ts'
 import { pageFigures } from './page-figures.ts'
 import type { BenchResult } from './result.ts'
@@ -111,7 +112,20 @@ export function figures(result: BenchResult): Figure[] {
       },
     )
   }
-  return [...engineFigures(result), ...rounds(result), ...pageFigures(result), ...found]
+  return [...engineFigures(result), ...rounds(result), ...pageFigures(result), ...found, ...ofManyModels(result)]
+}
+
+const MOST_LIST_READS = 3
+const MOST_MANY_RATIO = 1.2
+
+/** What a catalogue of many models may cost those who ask for a list, the document or one model. */
+function ofManyModels({ models = [] }: BenchResult): Figure[] {
+  return models.map(({ few, many, ratio, reads, request }) => ({
+    name: `${request}: reads and time of an isolate that has read nothing, among ${MANY} models and among ${FEW}`,
+    target: `at most ${MOST_LIST_READS} reads, ${MOST_MANY_RATIO}x`,
+    value: `${Math.max(...reads)} reads, ${ratio.toFixed(2)}x (${many.p50.toFixed(1)} of ${few.p50.toFixed(1)} ms)`,
+    reached: Math.max(...reads) <= MOST_LIST_READS && ratio <= MOST_MANY_RATIO,
+  }))
 }
 
 function rounds({ reads = [] }: BenchResult): Figure[] {

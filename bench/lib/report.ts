@@ -1,4 +1,5 @@
 import { READ_MS } from '../measures/cold-reads.ts'
+import { FEW, MANY } from '../measures/models.ts'
 import { ENGINES, type EngineName } from '../measures/warm.ts'
 import { heldBytes } from './engine-figures.ts'
 import type { Figure } from './figures.ts'
@@ -32,6 +33,7 @@ export function tables(result: BenchResult): Table[] {
     result.wire && wireTable(result.wire),
     result.protocols && protocolTable(result.protocols),
     result.limits && limitsTable(result.limits),
+    result.models && modelsTable(result.models),
   ].filter((table) => table !== undefined)
 }
 
@@ -146,6 +148,21 @@ function coldReadsTable(rows: NonNullable<BenchResult['reads']>): Table {
       String(reads),
       String(rounds),
       spread(answer),
+    ]),
+  }
+}
+
+function modelsTable(rows: NonNullable<BenchResult['models']>): Table {
+  return {
+    title: `An isolate that has read nothing, among ${FEW} models and among ${MANY}, with local stores: median (median absolute deviation)`,
+    head: ['request', 'reads, few', 'reads, many', 'ms, few', 'ms, many', 'ratio'],
+    rows: rows.map(({ few, many, ratio, reads: [first, second], request }) => [
+      request,
+      String(first),
+      String(second),
+      spread(few),
+      spread(many),
+      `${ratio.toFixed(2)}x`,
     ]),
   }
 }

@@ -5,6 +5,7 @@ import type { FirstRequests } from '../measures/first-request.ts'
 import type { LargestRow } from '../measures/largest.ts'
 import type { LimitsRow } from '../measures/limits.ts'
 import type { LoadingMemory } from '../measures/loading.ts'
+import type { ModelsRow } from '../measures/models.ts'
 import type { PagesResult } from '../measures/pages.ts'
 import type { ProtocolRow } from '../measures/protocols.ts'
 import type { RouterResult } from '../measures/router.ts'
@@ -54,4 +55,5 @@ export interface BenchResult {
   readonly wire?: WireResult
   readonly protocols?: readonly ProtocolRow[]
   readonly limits?: LimitsRow
+  readonly models?: readonly ModelsRow[]
 }

@@ -42,7 +42,7 @@ export class SlowReads {
   }
 
   r2<T extends object>(bucket: T): T {
-    return this.#around(bucket, 'r2', ['get', 'head'], undefined)
+    return this.#around(bucket, 'r2', ['get', 'head', 'list'], undefined)
   }
 
   #around<T extends object>(

@@ -21,6 +21,7 @@ import { measureFirstRequests } from './first-request.ts'
 import { measureLargest } from './largest.ts'
 import { measureLimits } from './limits.ts'
 import { measureLoading } from './loading.ts'
+import { measureModels } from './models.ts'
 import { measurePages } from './pages.ts'
 import { measureProtocols } from './protocols.ts'
 import { measureRouter, ROUTER_INPUT, ROUTER_MODEL } from './router.ts'
@@ -42,6 +43,7 @@ export const PARTS = [
   'wire',
   'protocols',
   'limits',
+  'models',
 ] as const
 export type Part = (typeof PARTS)[number]
 
@@ -162,6 +164,7 @@ export async function measureAll(bench: Bench, parts: ReadonlySet<Part>): Promis
     ...(parts.has('wire') && { wire: await measureWire(bench) }),
     ...(parts.has('protocols') && { protocols: await measureProtocols(bench) }),
     ...(parts.has('limits') && { limits: await measureLimits(bench) }),
+    ...(parts.has('models') && { models: await measureModels(bench) }),
   }
 }
 

@@ -377,6 +377,25 @@ describe("the benchmark's report", () => {
     expect(table?.rows[1]).toEqual(['reviews', 'KV is empty', '8', '6', '177 (1.00)'])
   })
 
+  it('holds lists among many models to three reads and to the time among few', () => {
+    const row = (request: string, reads: readonly [number, number], ratio: number) => ({
+      request,
+      reads,
+      few: { ...time, p50: 10 },
+      many: { ...time, p50: 10 * ratio },
+      ratio,
+    })
+    const models = [row('GET /a', [2, 3], 1.19), row('GET /b', [2, 4], 1), row('GET /c', [2, 2], 1.21)]
+    const found = figures({ ...result, models }).filter(({ name }) => name.includes('among 10000 models'))
+    expect(found.map(({ reached, value }) => [value, reached])).toEqual([
+      ['3 reads, 1.19x (11.9 of 10.0 ms)', true],
+      ['4 reads, 1.00x (10.0 of 10.0 ms)', false],
+      ['2 reads, 1.21x (12.1 of 10.0 ms)', false],
+    ])
+    const [table] = tables({ ...result, models }).filter(({ title }) => title.includes('among 10 models'))
+    expect(table?.rows[0]).toEqual(['GET /a', '2', '3', '10.0 (1.00)', '11.9 (1.00)', '1.19x'])
+  })
+
   it('holds a model whose table is in pages to its memory, its warm answers and its rounds of reads', () => {
     const row = (text: ColdPagesRow['text'], copies: ColdPagesRow['copies'], rounds: number): ColdPagesRow => ({
       ...{ text, copies, rounds, tokens: 102, pages: text === 'all rows hot' ? 0 : 40 },

@@ -1,5 +1,5 @@
-import * as z from 'zod'
-import { modelName } from '../manifest.ts'
+import { isObject } from '../../core/objects.ts'
+import { MODEL_NAME } from '../manifest.ts'
 import { isEntry, type ModelEntry } from './entry.ts'
 
 /** How the index lies in the source of truth: `index/head`, and pages that never change under `index/page/`. */
@@ -8,43 +8,76 @@ const INDEX_SCHEMA = 1
 /** Entries that can be read together without the rest of their page, because the head says where they begin. */
 export const BLOCK_ENTRIES = 64
 
-/** A page's id: hours since 1970, so that a page that no head names can be known to be old, and something random. */
-const pageId = z.string().regex(/^[0-9]{1,8}-[a-zA-Z0-9-]{8,64}$/)
-const count = z.number().int().nonnegative()
-
 /** Name of the first entry, entries, those of them that are public, bytes. */
-const blockSchema = z.tuple([modelName, count, count, count])
-const pageSchema = z.object({ id: pageId, blocks: z.array(blockSchema).min(1) })
-const treeSchema = z.array(pageSchema)
+export type IndexBlock = readonly [first: string, entries: number, open: number, bytes: number]
 
-const headSchema = z.object({
-  schema: z.literal(INDEX_SCHEMA),
+export interface IndexPage {
+  /** Hours since 1970, so that a page that no head names can be known to be old, and something random. */
+  readonly id: string
+  /** At least one. */
+  readonly blocks: readonly IndexBlock[]
+}
+
+/** Pages in the order of names. */
+export type IndexTree = readonly IndexPage[]
+
+export interface IndexHead {
+  readonly schema: typeof INDEX_SCHEMA
   /** Whether every model has an entry: false while the index is made. */
-  complete: z.boolean(),
-  /** Pages with every model, in the order of names. */
-  all: treeSchema,
+  readonly complete: boolean
+  /** Pages with every model. */
+  readonly all: IndexTree
   /** The same with the public models alone, so that strangers' lists read nothing of others. */
-  public: treeSchema,
-})
+  readonly public: IndexTree
+}
 
-export type IndexHead = z.infer<typeof headSchema>
-export type IndexTree = IndexHead['all']
-export type IndexPage = IndexTree[number]
-export type IndexBlock = IndexPage['blocks'][number]
 export type TreeName = 'all' | 'public'
 
 export const EMPTY_HEAD: IndexHead = { schema: INDEX_SCHEMA, complete: false, all: [], public: [] }
 
-/** Null where they are no head that this Verge understands. */
+/**
+ * Null where they are no head that this Verge understands. Checked by hand: an isolate reads one every few seconds, and the
+ * head of ten thousand models has hundreds of blocks.
+ */
 export function parseHead(bytes: Uint8Array): IndexHead | null {
-  const parsed = headSchema.safeParse(jsonOf(new TextDecoder().decode(bytes)))
-  return parsed.success && isInOrder(parsed.data.all) && isInOrder(parsed.data.public) ? parsed.data : null
+  const value = jsonOf(new TextDecoder().decode(bytes))
+  return isHead(value) && isInOrder(value.all) && isInOrder(value.public) ? value : null
+}
+
+function isHead(value: unknown): value is IndexHead {
+  if (!isObject(value)) return false
+  const { all, complete, public: open, schema } = value
+  return schema === INDEX_SCHEMA && typeof complete === 'boolean' && isTree(all) && isTree(open)
+}
+
+function isTree(value: unknown): value is IndexTree {
+  return Array.isArray(value) && value.every(isPage)
+}
+
+const PAGE_ID = /^[0-9]{1,8}-[a-zA-Z0-9-]{8,64}$/
+
+function isPage(value: unknown): value is IndexPage {
+  if (!isObject(value)) return false
+  const { blocks, id } = value
+  return (
+    typeof id === 'string' && PAGE_ID.test(id) && Array.isArray(blocks) && blocks.length > 0 && blocks.every(isBlock)
+  )
+}
+
+function isBlock(value: unknown): value is IndexBlock {
+  if (!Array.isArray(value) || value.length !== 4) return false
+  const [first, ...counts] = value as readonly unknown[]
+  return typeof first === 'string' && MODEL_NAME.test(first) && counts.every(isCount)
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0
 }
 
 /** Whether a newer Verge wrote the head: it is left alone. */
 export function isNewer(bytes: Uint8Array): boolean {
-  const parsed = z.object({ schema: z.number() }).safeParse(jsonOf(new TextDecoder().decode(bytes)))
-  return parsed.success && parsed.data.schema > INDEX_SCHEMA
+  const value = jsonOf(new TextDecoder().decode(bytes))
+  return isObject(value) && typeof value.schema === 'number' && value.schema > INDEX_SCHEMA
 }
 
 export function headBytes(head: IndexHead): Uint8Array {

@@ -105,13 +105,16 @@ export class IndexReader {
   }
 
   /** The next blocks that are read together: neighbours in a page, as many as the list may need. */
-  #spanOf(rest: readonly PlacedBlock[], { scope }: ListQuery, wanted: number): readonly PlacedBlock[] {
+  #spanOf(rest: readonly PlacedBlock[], query: ListQuery, wanted: number): readonly PlacedBlock[] {
+    const { after, before, prefix, scope } = query
     const [first] = rest
+    // Of the first block some entries are not in the list, where it does not begin at the beginning.
+    const beside = after === undefined && before === undefined && prefix === undefined ? 0 : BLOCK_ENTRIES
     let [entries, bytes, length] = [0, 0, 0]
     for (const { at, block, page } of rest) {
       const isNeighbour = page === first?.page && Math.abs(at - first.at) === length
-      // One more than is wanted says whether the list goes on; of a list's first block some are not in it.
-      const enough = scope.some === undefined && entries > wanted + BLOCK_ENTRIES
+      // One more than is wanted says whether the list continues.
+      const enough = scope.some === undefined && entries > wanted + beside
       if (!isNeighbour || enough || (length > 0 && bytes + block[3] > this.#options.limits.indexReadBytes)) break
       entries += block[1]
       bytes += block[3]
