@@ -49,7 +49,7 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   // What an operator is told: reads of each part, the thresholds of alerts, and the audit log behind recent changes.
   'src/operations': 24_000,
   'src/audit': 9_000,
-  'src/assemble': 15_000,
+  'src/assemble': 18_000,
   'src/worker.ts': 5_000,
   // Moves CPU time from the first request, which is billed, to the start-up (decision 15).
   'src/rehearsal': 13_000,
