@@ -1,5 +1,6 @@
 import { env as bindings, WorkerEntrypoint } from 'cloudflare:workers'
 import { assemble, type Verge } from './assemble/assemble.ts'
+import { stopOf } from './assemble/canary-stop.ts'
 import type { Env } from './assemble/env.ts'
 import type { Platform } from './assemble/shared.ts'
 import { tracerOf } from './assemble/traces.ts'
@@ -26,6 +27,7 @@ import { probeAndRecord } from './placement/probing.ts'
 import { probeOrigin } from './placement/remote/probe.ts'
 import { rehearse } from './rehearsal/rehearse.ts'
 import { ReleaseGuardObject } from './releases/guard.ts'
+import { CanaryWatchObject } from './releases/watch/durable.ts'
 import { RpcError } from './rpc/answer.ts'
 import type { RpcCall } from './rpc/service.ts'
 import type { RunOutcome } from './rpc/workers-ai.ts'
@@ -107,6 +109,13 @@ export class ReleaseGuard extends ReleaseGuardObject {
 export class Metrics extends MetricShardObject {
   constructor(state: DurableObjectState, env: Env) {
     super(state, env, { clock: systemClock, limits: LIMITS })
+  }
+}
+
+/** What watches a model's canary, bound as CANARIES. docs/canary.md has the rule. */
+export class CanaryWatch extends CanaryWatchObject {
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env, { ...PLATFORM, limits: LIMITS, stop: stopOf(env, PLATFORM, LIMITS) })
   }
 }
 

@@ -55,6 +55,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'stream',
       'media',
       'placement',
+      'audit',
+      'inference',
       'placement/remote',
       'telemetry/traces',
     ],
@@ -89,6 +91,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'core',
       'version.ts',
     ],
+    types: ['releases'],
     packages: ['hono', 'zod'],
   },
   // What an operator is told of all isolates: read from where each part is kept, and judged.
@@ -101,8 +104,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
     rooms: ['inference', 'tasks', 'media', 'serving', 'access', 'catalog', 'core'],
     packages: ['cloudflare:workers'],
   },
-  // The newest generation of each signed model, in a Durable Object each.
-  releases: { rooms: ['catalog', 'core'], packages: ['cloudflare:workers'] },
+  // What guards releases, in Durable Objects for each model: the newest generation, and the watch of a canary.
+  releases: {
+    rooms: ['catalog', 'core'],
+    types: ['inference', 'telemetry'],
+    packages: ['cloudflare:workers'],
+  },
   // For another Worker what http is for a client; it shares http's statuses and tensors.
   rpc: {
     rooms: ['protocols', 'client', 'http', 'inference', 'placement', 'tasks', 'serving', 'access', 'catalog', 'core'],

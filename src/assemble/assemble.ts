@@ -1,6 +1,7 @@
 import { KeyReader } from '../access/keys/reader.ts'
 import { type AppDeps, createApp } from '../app.ts'
 import type { IndexSweep } from '../catalog/index/sweep.ts'
+import { CatalogReader } from '../catalog/reader.ts'
 import type { Config } from '../config/config.ts'
 import type { Limits } from '../core/limits.ts'
 import type { RequestTracer } from '../core/tracing.ts'
@@ -13,11 +14,13 @@ import { VERSION } from '../version.ts'
 import { ChunkPassage } from '../weights/passage.ts'
 import { credentialsOf } from './access.ts'
 import { admissionsOf } from './admission.ts'
+import { canariesOf } from './canaries.ts'
 import type { Env } from './env.ts'
 import { floodGuardsOf } from './floods.ts'
 import { indexOf } from './lists.ts'
 import { metersOf } from './metering.ts'
 import { metricsOf } from './metrics.ts'
+import { observedBy } from './observers.ts'
 import { operationsOf } from './operations.ts'
 import { originsOf } from './origins.ts'
 import { givenToOrigins, releaseCheckOf } from './releases.ts'
@@ -46,9 +49,11 @@ export function assemble(env: Env, config: Config, platform: Platform, tracer?: 
   const shared = sharedBy(platform, limits, tracer)
   const stores = storesOf(env, tracer)
   const releases = releaseCheckOf(env, config, shared)
-  const serving = servingOf(env, config, stores, releases, shared)
+  const catalog = new CatalogReader([stores.copies, stores.truth], { ...shared, releases })
+  const serving = servingOf(env, config, stores, catalog, shared)
   const admissions = admissionsOf(shared)
   const remote = originsOf(env, config, serving, admissions.forwarded, shared)
+  const canaries = canariesOf(env, { catalog, serving, placement: remote?.placement }, shared)
   const keys = new KeyReader(stores.copies, stores.truth, shared)
   const floods = floodGuardsOf(env, platform)
   const { metering, usage } = metersOf(env, config, keys, stores.truth, floods, shared)
@@ -67,7 +72,9 @@ export function assemble(env: Env, config: Config, platform: Platform, tracer?: 
     limited: { plans: config.plans, models: config.modelLimits },
     ...(usage && { usage }),
     operations: operationsOf(env, config, stores, keys, serving, remote, metrics, shared),
-    ...(metrics && { metrics: metrics.reader, observer: metrics.observer, countHttp: metrics.countHttp }),
+    ...(metrics && { metrics: metrics.reader, countHttp: metrics.countHttp }),
+    ...(canaries && { canaries: canaries.reader, shadows: canaries.shadows }),
+    ...observedBy([metrics?.observer, canaries?.observer]),
     admission: admissions.requests,
     downloads: {
       chunks: new ChunkPassage(stores.copies, stores.truth, shared),

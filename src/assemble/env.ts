@@ -1,6 +1,7 @@
 import type { LedgerObject } from '../metering/ledger/durable.ts'
 import type { ReleaseGuardObject } from '../releases/guard.ts'
 import type { MetricShardObject } from '../telemetry/metrics/shard.ts'
+import type { CanaryWatchObject } from '../releases/watch/durable.ts'
 
 /** What is bound to a Worker. `config/variables.ts` checks that what is needed is there. */
 export interface Env {
@@ -18,6 +19,8 @@ export interface Env {
   readonly METRICS?: DurableObjectNamespace<MetricShardObject>
   /** Where each inference leaves a data point. Optional. */
   readonly ANALYTICS?: AnalyticsEngineDataset
+  /** What watches canaries. Optional: without it none goes back by itself. */
+  readonly CANARIES?: DurableObjectNamespace<CanaryWatchObject>
   /** Limits of the platform, in front of that: for addresses, and for keys. Optional. */
   readonly ADDRESS_RATE?: RateLimit
   readonly KEY_RATE?: RateLimit

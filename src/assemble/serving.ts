@@ -1,5 +1,4 @@
-import { CatalogReader } from '../catalog/reader.ts'
-import type { ReleaseCheck } from '../catalog/signing/release-check.ts'
+import type { CatalogReader } from '../catalog/reader.ts'
 import type { Config } from '../config/config.ts'
 import { TOKENIZER_IMAGE } from '../media/text/compiled/format.ts'
 import { Backlog } from '../serving/backlog.ts'
@@ -20,16 +19,15 @@ import { listsOf } from './lists.ts'
 import type { Shared } from './shared.ts'
 import type { Stores } from './stores.ts'
 
-/** Models in this isolate: from their releases to what they answer. @param releases undefined where they need no signature */
+/** Models in this isolate: from their releases to what they answer. */
 export function servingOf(
   { KV }: Env,
   config: Config,
   { copies, truth }: Stores,
-  releases: ReleaseCheck | undefined,
+  catalog: CatalogReader,
   shared: Shared,
 ): LocalServing {
   const { clock, limits, random, tracer } = shared
-  const catalog = new CatalogReader([copies, truth], { ...shared, releases })
   const engine = enginesOf(config, shared)
   const lists = listsOf(truth, catalog, shared)
   const layers = [copies, truth]

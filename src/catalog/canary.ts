@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { canaryRulesSchema } from './canary-rules.ts'
 import { versionName } from './manifest.ts'
 
 /** The version on trial, and how it is watched. */
@@ -9,6 +10,8 @@ export const canarySchema = z.object({
   against: versionName,
   /** Share of requests of which the outputs of both are compared, 0 to 1. Absent: none. */
   shadow: z.number().min(0).max(1).optional(),
+  /** How much worse it may be, where that is not what `DEFAULT_CANARY_RULES` says. */
+  rules: canaryRulesSchema.optional(),
   /** Whether it is taken out by itself where it is worse. */
   guarded: z.boolean(),
 })

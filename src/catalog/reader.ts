@@ -6,6 +6,7 @@ import { sha256Hex } from '../core/sha256.ts'
 import { readAtMost } from '../weights/body.ts'
 import type { Store } from '../weights/store.ts'
 import type { Alias } from './alias.ts'
+import { type CanaryStop, inForce } from './canary.ts'
 import { ALIAS_PREFIX, aliasKey, manifestKey } from './keys.ts'
 import { type Manifest, MODEL_NAME, VERSION_NAME } from './manifest.ts'
 import { aliasJson, checkAlias, parseManifest } from './parse.ts'
@@ -56,6 +57,8 @@ export class CatalogReader {
   /** Why the truth's aliases are not used, so that requests for them do not read every store each time. */
   readonly #refused: LruMap<Kept<VergeError>>
   readonly #manifests: LruMap<Manifest>
+  /** Canaries that were taken out, as this isolate was told. */
+  readonly #stops: LruMap<CanaryStop>
   #list: Kept<readonly Alias[]> | undefined
 
   constructor(layers: readonly Store[], options: CatalogReaderOptions) {
@@ -69,6 +72,7 @@ export class CatalogReader {
     this.#unknown = new LruMap(this.#limits.unknownModelsCached)
     this.#refused = new LruMap(this.#limits.aliasesCached)
     this.#manifests = new LruMap(this.#limits.manifestsCached)
+    this.#stops = new LruMap(this.#limits.aliasesCached)
   }
 
   /**
@@ -100,6 +104,15 @@ export class CatalogReader {
       this.#aliases.set(model, this.#keep(alias))
     }
     return alias
+  }
+
+  /**
+   * Takes a canary out before the stores say so. Where another generation is read meanwhile, the stop means nothing.
+   */
+  stop(model: string, stop: CanaryStop): void {
+    this.#stops.set(model, stop)
+    const known = this.#aliases.get(model)
+    if (known !== undefined) this.#aliases.set(model, { ...known, value: stoppedBy(known.value, stop) })
   }
 
   /**
@@ -196,7 +209,7 @@ export class CatalogReader {
     const alias = checkAlias(value, model)
     const { generation } = alias
     await this.#options.releases?.admit({ model, bytes, value, generation }, { ask, signal })
-    return alias
+    return stoppedBy(alias, this.#stops.get(model))
   }
 
   async #readAlias(model: string, known: Alias | undefined, signal?: AbortSignal): Promise<Alias | null> {
@@ -254,6 +267,11 @@ export class CatalogReader {
   #isFresh(kept: Kept<unknown>): boolean {
     return this.#options.clock.now() < kept.until
   }
+}
+
+/** An alias that the stores have as it was before a stop. */
+function stoppedBy(alias: Alias, stop: CanaryStop | undefined): Alias {
+  return stop === undefined || alias.canary === undefined ? alias : inForce({ ...alias, stopped: stop })
 }
 
 /** A release that was stopped is newer than the same release before. */

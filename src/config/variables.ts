@@ -300,6 +300,14 @@ export const BINDINGS = {
     description:
       'What all isolates have counted ([metrics](metrics.md)). Without it nothing is, and `/metrics` is answered 501',
   },
+  CANARIES: {
+    kind: 'Durable Object',
+    table: 'durable_objects.bindings',
+    required: false,
+    default: '',
+    description:
+      'Watches [canaries](canary.md), and takes those out that are worse. Without it none goes back by itself',
+  },
   ASSETS: {
     kind: 'Workers Assets',
     table: 'assets',

@@ -599,6 +599,36 @@ export const LIMITS = {
   /** How long a shard knows the last block of an isolate: no block is sent again later than a minute after. */
   metricSourceMs: 86_400_000,
 
+  /** A canary's requests or comparisons after which an isolate reports: a canary that only fails is stopped by the first report. */
+  canaryFlushRequests: 10,
+  /** Fewer wait so long: one call of an object in five seconds for each isolate that the canary answers in. */
+  canaryFlushMs: 5_000,
+  /** After the object did not answer. */
+  canaryRetryMs: 5_000,
+  /** A report that takes longer is sent again. */
+  canaryReportMs: 10_000,
+  /** The stable version's requests count beside the canary's for so long: what disturbed them a minute ago says nothing of now. */
+  canaryWindowMs: 60_000,
+  /** Models with a canary that an isolate counts for at the same time: 300 bytes each. */
+  canaryModels: 256,
+  /** Isolates whose last report an object remembers, so that none is counted twice. Each lives for hours. */
+  canarySources: 2_000,
+  /** A try to take a canary out that takes longer is made again. */
+  canaryStopMs: 20_000,
+  /** Between two tries at most, however often R2 has failed: the isolates have stopped using the canary meanwhile. */
+  canaryStopRetryMs: 300_000,
+  /** Pairs of times that an outside probe sends at once: ten minutes of one pair a second, in 30 kB. */
+  probePairs: 600,
+  probesBytes: 64 * KiB,
+  /** Inputs and outputs of one comparison: held until its request has been answered and its second run is made. */
+  shadowBytes: 4 * MiB,
+  /** Elements of an output that are compared: 1 ms of work. */
+  shadowElements: 65_536,
+  /** Comparisons of an isolate at the same time. Each holds `shadowBytes` at most. */
+  shadowsAtOnce: 2,
+  /** A comparison that takes longer is given up. Work behind an answer may take 30 s. */
+  shadowMs: 15_000,
+
   /** Rows of one batch: an encoder of MiniLM's shape gains little beyond 16 texts of 16 tokens (bench/README.md). */
   batchRows: 32,
   /** How long a batch waits for company at most: as long as the quickest run of an encoder takes. */

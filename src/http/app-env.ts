@@ -6,10 +6,12 @@ import type { Clock, Logger, RunCounter } from '../core/runtime.ts'
 import type { RequestTracer } from '../core/tracing.ts'
 import type { WorkLane } from '../core/work.ts'
 import type { CallContext } from '../inference/call.ts'
+import type { Shadows } from '../inference/shadow/shadows.ts'
 import type { Metering } from '../metering/metering.ts'
 import type { UsageQueries } from '../metering/usage/usage-queries.ts'
 import type { OperationsReader } from '../operations/operations.ts'
 import type { Placement } from '../placement/placement.ts'
+import type { CanaryReader } from '../releases/watch/reader.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { Residence, Serving } from '../serving/serving.ts'
 import type { RefusedSocket } from '../stream/refused-socket.ts'
@@ -89,6 +91,10 @@ export interface AppDeps {
   readonly page?: PageDocument
   /** Limits and counts requests. Absent where nothing is limited: on an origin. */
   readonly metering?: Metering
+  /** What is known of canaries. Absent where none is watched. */
+  readonly canaries?: CanaryReader
+  /** Repeats requests to models with a canary. */
+  readonly shadows?: Pick<Shadows, 'begin'>
   /** Which limits are configured, for explanations. Absent where there are none. */
   readonly limited?: ConfiguredLimits
   /** What all isolates have counted. Absent where nothing is: on an origin, or without METRICS. */

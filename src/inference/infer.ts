@@ -11,6 +11,7 @@ import { isAlike, MeteredRequest } from './metered.ts'
 import type { AdmittedModel } from './model-runner.ts'
 import { type ObservedDeps, ObservedRequest } from './observed.ts'
 import { placedRoute } from './places.ts'
+import type { Shadows } from './shadow/shadows.ts'
 import { Slot } from './slot.ts'
 
 /** An inference as HTTP, RPC or a stream asks for it. */
@@ -68,6 +69,7 @@ export async function infer<A>(deps: InferenceDeps, access: Access, inference: I
       : await resolveVersion(access, alias, version)
     const instead = settled || version !== undefined ? undefined : metered?.insteadOf(asked.manifest.model)
     const model = instead === undefined ? asked : await cheaperModel(access, asked, instead, told)
+    const shadowed = model.alias.canary && deps.shadows?.begin(model, context)
     const forwarding = forwardingOf?.(model)
     const facts: RouteFacts = {
       route,
@@ -84,7 +86,10 @@ export async function infer<A>(deps: InferenceDeps, access: Access, inference: I
     if (answer !== undefined) return answer.value
     slot.take()
     try {
-      return await work({ model, runner: first ?? serving }, slot)
+      const runner = first ?? serving
+      const done = await work({ model, runner: shadowed?.around(runner) ?? runner }, slot)
+      shadowed?.answered()
+      return done
     } catch (error) {
       if (placement === undefined || forwarding?.replayable !== true || !isEdgeFailure(error)) throw error
       // What the edge could not do is a new fact, by which an origin may be asked after all.
@@ -155,4 +160,6 @@ export interface InferenceDeps extends ForwardingDeps, ObservedDeps {
   readonly admission: Admission
   /** Limits and counts requests. Absent where nothing is limited and nobody counts. */
   readonly metering?: Metering
+  /** Repeats requests to models with a canary. Absent where none is watched. */
+  readonly shadows?: Pick<Shadows, 'begin'>
 }

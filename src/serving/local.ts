@@ -355,6 +355,13 @@ export class LocalServing implements Serving, Residence {
     return this.#options.backlog?.full ?? false
   }
 
+  /** Whether the model's session is loaded, or can be without another one's leaving. What no engine supports needs no room. */
+  fitsBeside({ manifest }: ResolvedModel): boolean {
+    const best = this.#candidates.of(manifest).find(({ support }) => support.ok)
+    const { sessions } = this.#options
+    return best === undefined || sessions.has(best.artifact.sha256) || sessions.fits(sessionFootprint(best.artifact))
+  }
+
   /** Whether an artifact's session is in memory. */
   loaded(artifact: Pick<Artifact, 'sha256'>): boolean {
     return this.#options.sessions.has(artifact.sha256)

@@ -82,6 +82,12 @@ export class SessionCache {
     this.#loads.run(key, load, context).catch(() => {})
   }
 
+  /** Whether a session finds room without another one's leaving. */
+  fits(bytes: number): boolean {
+    this.#sweep()
+    return this.#room.isFree(bytes)
+  }
+
   /** Keeps a loaded session from being evicted for others, or no longer. */
   pin(key: string, pinned: boolean): void {
     const entry = this.#entries.get(key)

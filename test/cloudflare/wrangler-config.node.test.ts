@@ -217,6 +217,7 @@ describe('what makes requests fail later is found in the configuration', () => {
     ['LEDGER', 'Ledger'],
     ['RELEASES', 'ReleaseGuard'],
     ['METRICS', 'Metrics'],
+    ['CANARIES', 'CanaryWatch'],
   ])('%s without its class', async (binding, className) => {
     const bound = new RegExp(
       `^\\[\\[env\\.production\\.durable_objects\\.bindings\\]\\]\\nname = "${binding}"\\n.*\\n`,

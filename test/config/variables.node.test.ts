@@ -160,6 +160,7 @@ describe('the files that configure the Worker', () => {
       KEY_RATE: rateLimits.find((name) => name === 'KEY_RATE'),
       RELEASES: durableObjects.RELEASES,
       METRICS: durableObjects.METRICS,
+      CANARIES: durableObjects.CANARIES,
       ASSETS: assets === 'ASSETS' ? assets : undefined,
     }
     for (const name of Object.keys(BINDINGS) as (keyof typeof BINDINGS)[]) expect(bound[name], name).toBeDefined()

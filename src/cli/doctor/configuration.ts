@@ -89,6 +89,7 @@ function resources({
     LEDGER: durableObjects.LEDGER,
     RELEASES: durableObjects.RELEASES,
     METRICS: durableObjects.METRICS,
+    CANARIES: durableObjects.CANARIES,
     ADDRESS_RATE: bound('ADDRESS_RATE'),
     KEY_RATE: bound('KEY_RATE'),
     ASSETS: assets,

@@ -39,6 +39,12 @@ const OBJECTS: readonly ObjectBinding[] = [
     tag: 'metrics',
     without: 'nothing is counted, and GET /metrics is answered 501',
   },
+  {
+    binding: 'CANARIES',
+    className: 'CanaryWatch',
+    tag: 'canaries',
+    without: 'no canary is watched, and none goes back by itself',
+  },
 ]
 
 export function checkDurableObjects(environment: Environment): Check[] {

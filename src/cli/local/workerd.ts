@@ -169,6 +169,7 @@ const OBJECT_CLASSES = {
   LEDGER: 'Ledger',
   RELEASES: 'ReleaseGuard',
   METRICS: 'Metrics',
+  CANARIES: 'CanaryWatch',
 } as const
 
 /** Those that the bundle exports: a benchmark's other Workers have none, and workerd would not start. */

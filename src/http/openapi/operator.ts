@@ -2,7 +2,8 @@ import * as z from 'zod'
 import { usagePrincipalsSchema, usageReportSchema } from '../../protocols/usage.ts'
 import { errorBodySchema } from '../../protocols/verge/error.ts'
 import { operationsBodySchema } from '../../protocols/verge/operations.ts'
-import { type JsonSchema, jsonAnswer, type SchemaSet } from './schemas.ts'
+import { probesAnswerSchema, probesSchema, releaseBodySchema } from '../../protocols/verge/releases.ts'
+import { type JsonSchema, jsonAnswer, jsonContent, type SchemaSet } from './schemas.ts'
 
 const explanationSchema = z
   .object({
@@ -100,6 +101,25 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
         summary:
           'Health, traffic, cost and changes of all isolates (the operator, and keys that allow "metrics" for all models)',
         responses: { 200: jsonAnswer(schemas.use(operationsBodySchema), 'The report'), default: failure },
+      },
+    },
+    '/v1/releases/{model}': {
+      parameters: [parameter('model', 'path', text)],
+      get: {
+        operationId: 'release',
+        tags: ['service'],
+        summary: 'A model\'s release and what was seen of its canary (the operator, and keys that allow "metrics")',
+        responses: { 200: jsonAnswer(schemas.use(releaseBodySchema), 'The release'), default: failure },
+      },
+    },
+    '/v1/releases/{model}/probes': {
+      parameters: [parameter('model', 'path', text)],
+      post: {
+        operationId: 'release_probes',
+        tags: ['service'],
+        summary: 'Counts times of both versions that a probe has measured (operator only)',
+        requestBody: { required: true, content: jsonContent(schemas.use(probesSchema)) },
+        responses: { 200: jsonAnswer(schemas.use(probesAnswerSchema), 'Whether to go on'), default: failure },
       },
     },
     '/store': {

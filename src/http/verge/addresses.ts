@@ -21,5 +21,7 @@ export const vergeAddresses: readonly Address[] = [
   works('GET', '/v1/usage', 'always', 'What the caller has used, by day or model'),
   works('GET', '/v1/usage/principals', 'always', 'Whose usage there is, for the operator'),
   works('GET', '/v1/operations', 'always', 'Health, traffic, cost and changes of all isolates, for the operator'),
+  works('GET', '/v1/releases/{model}', 'always', "A model's release and what was seen of its canary, for the operator"),
+  works('POST', '/v1/releases/{model}/probes', 'always', 'Times of both versions that a probe has measured'),
   works('GET', '/openapi.json', 'always', 'Every route, with schemas and examples'),
 ]

@@ -10,6 +10,7 @@ import { modelRoutes } from '../models/routes.ts'
 import { openApiRoutes } from '../openapi/routes.ts'
 import { operationsRoutes } from '../operations/routes.ts'
 import { pageFor } from '../page/page.ts'
+import { releasesRoutes } from '../releases/routes.ts'
 import { rerankRoutes } from '../rerank/routes.ts'
 import { runRoutes } from '../run/routes.ts'
 import { storeRoutes } from '../store/routes.ts'
@@ -43,6 +44,7 @@ export function vergeRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
   app.route('/v1/tokens', tokenRoutes(deps))
   app.route('/v1/usage', usageRoutes(deps))
   app.route('/v1/operations', operationsRoutes(deps))
+  app.route('/v1/releases', releasesRoutes(deps))
   app.route('/openapi.json', openApiRoutes(deps, tasks))
   return app
 }

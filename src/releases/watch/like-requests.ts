@@ -1,0 +1,48 @@
+import type { RequestObservation } from '../../telemetry/observation.ts'
+import type { Share } from './evidence.ts'
+
+/** How long an origin took for a request, and how much the request asked for. */
+interface Timed {
+  readonly origin: string
+  /** Tokens where there are some, else cost units. */
+  readonly size: number
+  readonly ms: number
+}
+
+/** Requests of the stable version that wait for a like one of the canary. */
+const MOST_KEPT = 32
+/** Sizes within a fourth are alike. */
+const ALIKE = 1.25
+
+/**
+ * Pairs of one request of the canary and one of the stable version, at the same origin, of about the same size and at about
+ * the same time. Each request is in one pair at most. The isolate's clock is right here, because it waits for the origin.
+ */
+export class LikeRequests {
+  #stable: Timed[] = []
+
+  /** @returns a pair, and whether the canary took longer than tolerated; undefined where there is no like request */
+  seen(observation: RequestObservation, isCanary: boolean, tolerated: number): Share | undefined {
+    const timed = timedOf(observation)
+    if (timed === undefined) return undefined
+    if (!isCanary) {
+      this.#stable = [...this.#stable.slice(1 - MOST_KEPT), timed]
+      return undefined
+    }
+    const at = this.#stable.findLastIndex((each) => each.origin === timed.origin && areAlike(each.size, timed.size))
+    const like = this.#stable[at]
+    if (like === undefined) return undefined
+    this.#stable = this.#stable.toSpliced(at, 1)
+    return { count: timed.ms > tolerated * like.ms ? 1 : 0, of: 1 }
+  }
+}
+
+function timedOf({ code, origin, originMs, originUnits, inputTokens, outputTokens }: RequestObservation) {
+  if (code !== 'ok' || origin === undefined || originMs === undefined || originMs <= 0) return undefined
+  const size = inputTokens + outputTokens || originUnits
+  return size > 0 ? { origin, size, ms: originMs } : undefined
+}
+
+function areAlike(one: number, other: number): boolean {
+  return Math.max(one, other) <= ALIKE * Math.min(one, other)
+}

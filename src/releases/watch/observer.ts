@@ -1,0 +1,73 @@
+import type { Alias } from '../../catalog/alias.ts'
+import { completeRules } from '../../catalog/canary-rules.ts'
+import type { Limits } from '../../core/limits.ts'
+import { LruMap } from '../../core/lru.ts'
+import type { ShadowOutcome, ShadowWatch } from '../../inference/shadow/shadows.ts'
+import type { RequestObservation, RequestObserver } from '../../telemetry/observation.ts'
+import { comparisonFailed, countsAgainst } from './faults.ts'
+import { NO_COUNTS, type WatchCounts } from './judge.ts'
+import { LikeRequests } from './like-requests.ts'
+import type { Trial } from './report.ts'
+import type { CanaryReporter } from './reporter.ts'
+
+/** A canary that this isolate has met. */
+interface Met {
+  readonly trial: Trial
+  readonly likes: LikeRequests
+}
+
+type WaitUntil = (work: Promise<unknown>) => void
+
+/** Makes counts of what an isolate does for models with a canary. What concerns no canary costs one look into a map. */
+export class CanaryObserver implements RequestObserver, ShadowWatch {
+  readonly #reporter: Pick<CanaryReporter, 'record'>
+  readonly #met: LruMap<Met>
+
+  constructor(reporter: Pick<CanaryReporter, 'record'>, limits: Pick<Limits, 'canaryModels'>) {
+    this.#reporter = reporter
+    this.#met = new LruMap(limits.canaryModels)
+  }
+
+  seen({ canary, generation, model }: Alias): void {
+    if (canary === undefined) return
+    const known = this.#met.get(model)
+    if (known !== undefined && known.trial.generation >= generation) return
+    this.#met.set(model, { trial: { model, generation, canary }, likes: new LikeRequests() })
+  }
+
+  observed(observation: RequestObservation, waitUntil: WaitUntil): void {
+    const met = this.#met.get(observation.model)
+    if (met === undefined) return
+    const { likes, trial } = met
+    const { against, rules, version } = trial.canary
+    const isCanary = observation.version === version
+    const failed = countsAgainst(observation.code)
+    if (failed === undefined || (!isCanary && observation.version !== against)) return
+    const side = { requests: 1, errors: failed ? 1 : 0 }
+    const slower = likes.seen(observation, isCanary, completeRules(rules).latency)
+    const counts = { ...NO_COUNTS, [isCanary ? 'canary' : 'stable']: side, ...(slower && { slower }) }
+    this.#reporter.record(trial, counts, waitUntil)
+  }
+
+  compared({ generation, model }: Alias, outcome: ShadowOutcome, waitUntil: WaitUntil): void {
+    const trial = this.#met.get(model)?.trial
+    if (trial?.generation === generation) this.#reporter.record(trial, countsOf(outcome, trial), waitUntil)
+  }
+}
+
+function countsOf(
+  { agreement, canaryBehind, code, costRatio, kind, timeRatio }: ShadowOutcome,
+  trial: Trial,
+): WatchCounts {
+  if (kind === 'skipped' || (code !== undefined && !comparisonFailed(code))) return { ...NO_COUNTS, skipped: 1 }
+  // The stable version's failures say nothing against the canary.
+  if (kind === 'failed') return { ...NO_COUNTS, failed: 1, ...(canaryBehind && { disagreed: { count: 1, of: 1 } }) }
+  const rules = completeRules(trial.canary.rules)
+  const over = (ratio: number, tolerated: number) => ({ count: ratio > tolerated ? 1 : 0, of: 1 })
+  return {
+    ...NO_COUNTS,
+    ...(agreement && { disagreed: { count: agreement.agrees ? 0 : 1, of: 1 }, largest: agreement.largest }),
+    ...(costRatio !== undefined && { costlier: over(costRatio, rules.cost) }),
+    ...(timeRatio !== undefined && { slower: over(timeRatio, rules.latency) }),
+  }
+}

@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest'
+import type { Alias } from '../../../src/catalog/alias.ts'
+import { LIMITS } from '../../../src/core/limits.ts'
+import type { ShadowOutcome } from '../../../src/inference/shadow/shadows.ts'
+import { addedCounts, NO_COUNTS, type WatchCounts } from '../../../src/releases/watch/judge.ts'
+import { CanaryObserver } from '../../../src/releases/watch/observer.ts'
+import type { RequestObservation } from '../../../src/telemetry/observation.ts'
+
+const alias: Alias = {
+  schema: 1,
+  model: 'm',
+  generation: 7,
+  visibility: 'public',
+  versions: { '1': 'a'.repeat(64), '2': 'b'.repeat(64) },
+  live: [{ version: '1', weight: 1 }],
+  canary: { version: '2', against: '1', guarded: true },
+}
+const base: RequestObservation = {
+  model: 'm',
+  version: '2',
+  place: 'edge',
+  via: 'oip',
+  code: 'ok',
+  units: 1,
+  originUnits: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+}
+
+function setUp() {
+  let counts: WatchCounts = NO_COUNTS
+  const generations: number[] = []
+  const observer = new CanaryObserver(
+    {
+      record: (trial, more) => {
+        generations.push(trial.generation)
+        counts = addedCounts(counts, more)
+      },
+    },
+    LIMITS,
+  )
+  return {
+    generations,
+    seen: (more: Partial<Alias> = {}) => observer.seen({ ...alias, ...more }),
+    observed: (more: Partial<RequestObservation> = {}) => observer.observed({ ...base, ...more }, () => {}),
+    compared: (outcome: Partial<ShadowOutcome>) =>
+      observer.compared(alias, { kind: 'compared', canaryBehind: true, ...outcome }, () => {}),
+    counts: () => counts,
+  }
+}
+
+describe('CanaryObserver', () => {
+  it('counts requests to both versions, and failures that may be theirs', () => {
+    const { counts, observed, seen } = setUp()
+    observed()
+    expect(counts()).toEqual(NO_COUNTS)
+    seen()
+    observed()
+    observed({ code: 'model_invalid' })
+    observed({ version: '1' })
+    observed({ version: '1', code: 'internal' })
+    // The caller's own mistakes, other load, another version and another model say nothing.
+    observed({ code: 'invalid_json' })
+    observed({ code: 'overloaded' })
+    observed({ version: '3' })
+    observed({ model: 'other' })
+    expect(counts()).toEqual({
+      ...NO_COUNTS,
+      canary: { requests: 2, errors: 1 },
+      stable: { requests: 2, errors: 1 },
+    })
+  })
+
+  it('compares times of like requests at the same origin, each once', () => {
+    const { counts, observed, seen } = setUp()
+    const at = (version: string, originMs: number, more: Partial<RequestObservation> = {}) =>
+      observed({ version, place: 'origin', origin: 'near', originMs, outputTokens: 100, ...more })
+    seen()
+    at('2', 500)
+    expect(counts().slower).toEqual({ count: 0, of: 0 })
+    at('1', 100)
+    at('2', 160)
+    expect(counts().slower).toEqual({ count: 1, of: 1 })
+    at('2', 500)
+    expect(counts().slower).toEqual({ count: 1, of: 1 })
+    at('1', 100, { origin: 'far' })
+    at('1', 100, { outputTokens: 1_000 })
+    at('2', 500)
+    expect(counts().slower).toEqual({ count: 1, of: 1 })
+    at('1', 100, { outputTokens: 110 })
+    at('2', 140)
+    expect(counts().slower).toEqual({ count: 1, of: 2 })
+  })
+
+  it('counts what comparisons say, and whose failure it was', () => {
+    const { compared, counts, seen } = setUp()
+    seen()
+    compared({ agreement: { agrees: true, largest: 0.5 }, costRatio: 1.2, timeRatio: 3 })
+    compared({ agreement: { agrees: false, largest: 0.25 }, costRatio: 2 })
+    compared({ kind: 'failed', code: 'unknown_input' })
+    compared({ kind: 'failed', code: 'unknown_input', canaryBehind: false })
+    compared({ kind: 'failed', code: 'engine_full' })
+    compared({ kind: 'failed', code: 'store_unavailable' })
+    compared({ kind: 'skipped' })
+    expect(counts()).toEqual({
+      ...NO_COUNTS,
+      disagreed: { count: 2, of: 3 },
+      costlier: { count: 1, of: 2 },
+      slower: { count: 1, of: 1 },
+      failed: 2,
+      skipped: 3,
+      largest: 0.5,
+    })
+  })
+
+  it('goes on with the newest generation that it has met', () => {
+    const { generations, observed, seen } = setUp()
+    seen()
+    seen({ generation: 8 })
+    seen()
+    observed()
+    expect(generations).toEqual([8])
+  })
+})
