@@ -73,6 +73,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'version.ts': { rooms: [], packages: [] },
   http: {
     rooms: [
+      'releases',
       'operations',
       'protocols',
       'protocols/browser',
@@ -91,7 +92,6 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'core',
       'version.ts',
     ],
-    types: ['releases'],
     packages: ['hono', 'zod'],
   },
   // What an operator is told of all isolates: read from where each part is kept, and judged.
@@ -106,8 +106,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // What guards releases, in Durable Objects for each model: the newest generation, and the watch of a canary.
   releases: {
-    rooms: ['catalog', 'core'],
-    types: ['inference', 'telemetry'],
+    rooms: ['inference', 'telemetry', 'catalog', 'core'],
     packages: ['cloudflare:workers'],
   },
   // For another Worker what http is for a client; it shares http's statuses and tensors.

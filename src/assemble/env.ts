@@ -1,7 +1,7 @@
 import type { LedgerObject } from '../metering/ledger/durable.ts'
 import type { ReleaseGuardObject } from '../releases/guard.ts'
-import type { MetricShardObject } from '../telemetry/metrics/shard.ts'
 import type { CanaryWatchObject } from '../releases/watch/durable.ts'
+import type { MetricShardObject } from '../telemetry/metrics/shard.ts'
 
 /** What is bound to a Worker. `config/variables.ts` checks that what is needed is there. */
 export interface Env {

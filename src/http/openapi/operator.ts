@@ -119,7 +119,7 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
         tags: ['service'],
         summary: 'Counts times of both versions that a probe has measured (operator only)',
         requestBody: { required: true, content: jsonContent(schemas.use(probesSchema)) },
-        responses: { 200: jsonAnswer(schemas.use(probesAnswerSchema), 'Whether to go on'), default: failure },
+        responses: { 200: jsonAnswer(schemas.use(probesAnswerSchema), 'The verdict of the watch'), default: failure },
       },
     },
     '/store': {

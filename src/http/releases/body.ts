@@ -28,7 +28,8 @@ function partOf({ reason, version }: NonNullable<Alias['stopped']>) {
 }
 
 function watchOf(state: CanaryWatchState): NonNullable<ReleaseBody['watch']> {
-  const { canary, counts, evidence, failedStops, generation, heardAt, reason, rules, since, together, verdict } = state
+  const { canary, counts, evidence, failedStops, generation, lastReportAt, reason, rules, since, together, verdict } =
+    state
   return {
     generation,
     version: canary.version,
@@ -42,7 +43,7 @@ function watchOf(state: CanaryWatchState): NonNullable<ReleaseBody['watch']> {
     together,
     threshold: 1 / FALSE_STOPS,
     since: timeOf(since),
-    heardAt: timeOf(heardAt),
+    lastReportAt: timeOf(lastReportAt),
     failedStops,
   }
 }

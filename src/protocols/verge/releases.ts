@@ -37,7 +37,7 @@ const watchSchema = z
     together: amount.meta({ description: 'Their mean. From `threshold` on the canary is worse' }),
     threshold: amount,
     since: time,
-    heardAt: time,
+    lastReportAt: time,
     failedStops: count.meta({ description: 'Tries to write the alias that failed' }),
   })
   .meta({ id: 'CanaryWatch' })

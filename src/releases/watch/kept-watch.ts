@@ -19,7 +19,7 @@ interface Kept {
   readonly trial: Trial
   readonly watch: WatchState
   readonly since: number
-  readonly heardAt: number
+  readonly lastReportAt: number
   readonly verdict: WatchVerdict
   readonly stop?: CanaryStop
   readonly failedStops: number
@@ -55,7 +55,7 @@ export class KeptWatch {
       const kept = isNew ? begun({ model, generation, canary }, now) : before
       if (!isNew && !this.#isFirst(report)) return replyTo(kept)
       const judged = isOver(kept) ? kept : this.#judged(kept, report, now)
-      this.#write({ ...judged, heardAt: now }, report)
+      this.#write({ ...judged, lastReportAt: now }, report)
       return replyTo(judged)
     })
   }
@@ -63,7 +63,7 @@ export class KeptWatch {
   get state(): CanaryWatchState | undefined {
     const kept = this.#read()
     if (kept === undefined) return undefined
-    const { failedStops, heardAt, since, stop, trial, verdict, watch } = kept
+    const { failedStops, lastReportAt, since, stop, trial, verdict, watch } = kept
     const rules = completeRules(trial.canary.rules)
     const { evidence, together, worse } = judge(watch, rules)
     const reason = stop?.reason ?? (worse && reasonFor(worse, watch, rules))
@@ -76,7 +76,7 @@ export class KeptWatch {
       evidence,
       together,
       since,
-      heardAt,
+      lastReportAt,
       failedStops,
     }
   }
@@ -138,7 +138,7 @@ function begun(trial: Trial, now: number): Kept {
     trial,
     watch: newWatch(completeRules(trial.canary.rules)),
     since: now,
-    heardAt: now,
+    lastReportAt: now,
     verdict: 'watching',
     failedStops: 0,
   }

@@ -43,7 +43,7 @@ export interface CanaryWatchState extends Trial, Pick<Judgement, 'evidence' | 't
   readonly counts: WatchCounts
   /** Milliseconds since 1970, by the object's clock. */
   readonly since: number
-  readonly heardAt: number
+  readonly lastReportAt: number
   /** Tries to write the alias that failed. */
   readonly failedStops: number
 }

@@ -19,7 +19,7 @@ const state: CanaryWatchState = {
   evidence: { errors: 1, disagreement: 1, cost: 1, latency: 1 },
   together: 1,
   since: 0,
-  heardAt: 1_000,
+  lastReportAt: 1_000,
   failedStops: 0,
 }
 
@@ -66,7 +66,7 @@ describe('/v1/releases', () => {
       version: '2',
       verdict: 'watching',
       threshold: 100,
-      heardAt: '1970-01-01T00:00:01.000Z',
+      lastReportAt: '1970-01-01T00:00:01.000Z',
     })
   })
 
