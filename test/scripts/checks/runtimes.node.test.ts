@@ -47,6 +47,7 @@ describe('the programs of TypeScript', () => {
       'src/metering/ledger/sql-store.ts',
       'src/rehearsal/rehearse.ts',
       'src/releases/guard.ts',
+      'src/releases/watch/durable.ts',
       'src/stream/durable.ts',
       'src/stream/refusing.ts',
       'src/telemetry/metrics/shard.ts',
