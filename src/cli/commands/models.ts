@@ -5,6 +5,7 @@ import type { ReleaseKey } from '../../catalog/signing/public-keys.ts'
 import { defineCommand } from '../command.ts'
 import { keysNaming } from '../keys/naming.ts'
 import { listModels, type ModelRecord, readModel, storedBytes, type VersionRecord } from '../push/inventory.ts'
+import { type ManyModels, manyModels, manyModelsTable } from '../push/many-models.ts'
 import { describeLive } from '../push/push.ts'
 import { describeTrial } from '../release/trial.ts'
 import { acceptedKeys } from '../signing/signing.ts'
@@ -20,6 +21,8 @@ import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 const OPTIONS = {
   ...TARGET_OPTIONS,
   json: { type: 'boolean', help: 'print JSON' },
+  prefix: { type: 'string', value: 'TEXT', help: 'models whose names begin so' },
+  all: { type: 'boolean', help: 'every model, where there are more than a hundred' },
   reindex: { type: 'boolean', help: 'make the index again that lists of models are read from' },
   ...HELP_OPTION,
 } as const satisfies Options
@@ -33,6 +36,7 @@ ${helpOf(OPTIONS)}
 Examples:
   npx verge models
   npx verge models digits
+  npx verge models --prefix team-
   npx verge models --env production --json
 
 ${TARGET_ENVIRONMENT}`
@@ -59,6 +63,8 @@ export const modelsCommand = defineCommand({
         const keys = await keysNaming(target.truth, name, { signal })
         return describeModel(shown) + (keys === undefined ? '' : `\n\nkeys: ${keys}`)
       }
+      const many = await manyModels(target.truth, { all: values.all === true, prefix: values.prefix }, signal)
+      if (many !== null) return describeMany(many, values.json === true)
       const { models: listed, faults } = await listModels(target.truth, signal)
       const models: SignedRecord[] = []
       for (const record of listed) models.push(await withSignature(target, accepted, record, signal))
@@ -72,6 +78,14 @@ export const modelsCommand = defineCommand({
     })
   },
 })
+
+/** By the index: no alias and no manifest is read. */
+function describeMany({ entries, more }: ManyModels, json: boolean): string {
+  if (json) return JSON.stringify({ models: entries, more }, null, 2)
+  if (entries.length === 0) return 'There are no models whose names begin so.'
+  const hint = 'There are more models: --all lists every one, --prefix those whose names begin so.'
+  return [manyModelsTable(entries), ...(more ? ['', hint] : [])].join('\n')
+}
 
 /** Reads every alias, and writes the index of them. */
 async function reindexed({ label, truth }: Target): Promise<string> {
