@@ -50,6 +50,10 @@ export const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     about: 'makes versions live (release, canary, rollback); sets public or private',
     load: async () => (await import('./commands/release.ts')).releaseCommand,
   },
+  probe: {
+    about: 'measures a canary and the stable version from outside, in turn',
+    load: async () => (await import('./commands/probe.ts')).probeCommand,
+  },
   rm: {
     about: 'removes a model or a version',
     load: async () => (await import('./commands/rm.ts')).rmCommand,
