@@ -12,6 +12,7 @@ import { defineCommand } from '../command.ts'
 import { readerOf } from '../push/inventory.ts'
 import { describeLive } from '../push/push.ts'
 import { onTrial, promoted, sharing, type TrialTerms, type Wanted, watchedOtherwise } from '../release/changes.ts'
+import { TRIAL_OPTIONS, termsOf } from '../release/terms.ts'
 import { describeTrial } from '../release/trial.ts'
 import { SIGNING_OPTIONS } from '../signing/options.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
@@ -21,7 +22,7 @@ import { withTarget } from '../target/session.ts'
 import { delayOf } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
-import { numberIn } from '../terminal/values.ts'
+import type { OptionValues } from '../terminal/values.ts'
 
 const OPTIONS = {
   weight: {
@@ -29,19 +30,7 @@ const OPTIONS = {
     value: 'PERCENT',
     help: 'share of requests for the version, as VERSION=PERCENT says it',
   },
-  shadow: {
-    type: 'string',
-    value: 'PERCENT',
-    help: [
-      'compare the outputs of the canary and the stable version for this',
-      'share of requests; with VERSION=0 the canary answers no caller',
-    ],
-  },
-  guard: {
-    type: 'boolean',
-    shown: '--no-guard',
-    help: 'leave the canary live even if it is worse than the stable version',
-  },
+  ...TRIAL_OPTIONS,
   promote: { type: 'boolean', help: 'make the canary the only live version' },
   rollback: {
     type: 'boolean',
@@ -114,10 +103,8 @@ export const releaseCommand = defineCommand({
   },
 })
 
-interface ReleaseArguments {
+interface ReleaseArguments extends OptionValues {
   readonly weight?: string | undefined
-  readonly shadow?: string | undefined
-  readonly guard?: boolean | undefined
   readonly promote?: boolean | undefined
   readonly rollback?: boolean | undefined
   readonly public?: boolean | undefined
@@ -137,11 +124,11 @@ function changeOf(model: string, wanted: readonly string[], values: ReleaseArgum
 
 /** The end of a trial, or the way back; undefined where neither is asked for. */
 function endOf(model: string, wanted: readonly string[], values: ReleaseArguments): AliasChange | undefined {
-  const { guard, promote, rollback, shadow, weight } = values
+  const { promote, rollback, weight } = values
   if (!promote && !rollback) return undefined
   const option = rollback ? '--rollback' : '--promote'
   if (promote && rollback) throw new UsageError('--promote and --rollback cannot be combined. Remove one of them.')
-  if (wanted.length > 0 || weight !== undefined || shadow !== undefined || guard !== undefined) {
+  if (wanted.length > 0 || weight !== undefined || termsOf(values) !== undefined) {
     throw new UsageError(
       rollback
         ? '--rollback takes no versions. It takes the canary out, or goes back to the previous version that was live alone.'
@@ -160,10 +147,9 @@ function liveOf(model: string, wanted: readonly string[], values: ReleaseArgumen
     if (only === undefined || others.length > 0 || only.percent !== undefined || !(percent > 0 && percent < 100)) {
       throw new UsageError('--weight needs exactly one version, and a value above 0 and below 100 per cent.')
     }
-    return onTrial(model, { version: only.version, percent }, terms)
+    return onTrial(model, { version: only.version, percent }, terms ?? {})
   }
-  const isWatched = terms.shadow !== undefined || terms.guarded !== undefined
-  if (only === undefined) return isWatched ? watchedOtherwise(model, terms) : undefined
+  if (only === undefined) return terms && watchedOtherwise(model, terms)
   if (others.length === 0) return oneOf(model, only, terms)
   if (parsed.some(({ percent }) => percent === undefined)) {
     throw new UsageError('Several versions need a percentage each: verge release NAME 1=90 2=10.')
@@ -180,25 +166,18 @@ function liveOf(model: string, wanted: readonly string[], values: ReleaseArgumen
   return sharing(model, parsed, terms)
 }
 
-function oneOf(model: string, { percent, version }: Wanted, terms: TrialTerms): AliasChange {
+function oneOf(model: string, { percent, version }: Wanted, terms: TrialTerms | undefined): AliasChange {
   if (percent === undefined || percent === 100) {
-    if (terms.shadow === undefined && terms.guarded === undefined) {
-      return released(model, [{ version, weight: 1 }])
-    }
+    if (terms === undefined) return released(model, [{ version, weight: 1 }])
     throw new UsageError(`A version that answers all requests is not watched. Give it a share: ${version}=5.`)
   }
   if (percent > 100) throw new UsageError(`${version}=${percent}: a share is at most 100 per cent.`)
-  if (percent === 0 && !terms.shadow) {
+  if (percent === 0 && !terms?.shadow) {
     throw new UsageError(
       `${version}=0 answers no caller. Compare its outputs: verge release ${model} ${version}=0 --shadow 10`,
     )
   }
-  return onTrial(model, { version, percent }, terms)
-}
-
-function termsOf(values: ReleaseArguments): TrialTerms {
-  const shadow = numberIn({ shadow: values.shadow }, 'shadow', 0, 100)
-  return { shadow: shadow === undefined ? undefined : shadow / 100, guarded: values.guard }
+  return onTrial(model, { version, percent }, terms ?? {})
 }
 
 function parseWanted(text: string): Wanted {

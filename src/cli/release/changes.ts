@@ -10,6 +10,8 @@ export interface TrialTerms {
   readonly shadow?: number | undefined
   /** Whether the canary is taken out by itself; true for a new trial. */
   readonly guarded?: boolean | undefined
+  /** How much worse it may be. Each rule that is left out stays. */
+  readonly rules?: NonNullable<Canary['rules']>
 }
 
 /** A version as a command names it. Percent: undefined where only the name was given. */
@@ -41,16 +43,16 @@ export function onTrial(model: string, { percent, version }: Required<Wanted>, t
  * Makes versions live with exactly these shares. The one of them that is new, or on trial already, is the canary; without
  * exactly one of this kind nothing is on trial.
  */
-export function sharing(model: string, wanted: readonly Wanted[], terms: TrialTerms): AliasChange {
+export function sharing(model: string, wanted: readonly Wanted[], terms: TrialTerms | undefined): AliasChange {
   return (old) => {
     const live = wanted.map(({ percent, version }) => ({ version, weight: percent ?? 1 }))
     const alias = released(model, live)(old)
     const canary = candidateAmong(old, live)
     const stable = canary && heaviest(live.filter(({ version }) => version !== canary))
     if (canary !== undefined && stable !== undefined) {
-      return { ...alias, canary: canaryAs(old, canary, stable, terms) }
+      return { ...alias, canary: canaryAs(old, canary, stable, terms ?? {}) }
     }
-    if (terms.shadow === undefined && terms.guarded === undefined) return alias
+    if (terms === undefined) return alias
     throw new UsageError(
       'Exactly one of the versions must be new to be watched. Put one version on trial: VERSION=PERCENT.',
     )
@@ -66,7 +68,7 @@ export function watchedOtherwise(model: string, terms: TrialTerms): AliasChange 
         `Canary ${canary.version} answers no caller, so it is compared or has no trial: use --rollback.`,
       )
     }
-    return { ...released(model, old?.live ?? [])(old), canary: { ...canary, ...saidOf(terms) } }
+    return { ...released(model, old?.live ?? [])(old), canary: { ...canary, ...saidOf(terms, canary) } }
   }
 }
 
@@ -106,12 +108,16 @@ function candidateAmong(old: Alias | null, live: Alias['live']): string | undefi
 }
 
 function canaryAs(old: Alias | null, version: string, against: string, terms: TrialTerms): Canary {
-  const before = old?.canary?.version === version ? old.canary : { guarded: true }
-  return { ...before, version, against, ...saidOf(terms) }
+  const before: Canary = old?.canary?.version === version ? old.canary : { version, against, guarded: true }
+  return { ...before, version, against, ...saidOf(terms, before) }
 }
 
-function saidOf({ guarded, shadow }: TrialTerms): Partial<Canary> {
-  return { ...(guarded !== undefined && { guarded }), ...(shadow !== undefined && { shadow }) }
+function saidOf({ guarded, rules, shadow }: TrialTerms, before: Canary): Partial<Canary> {
+  return {
+    ...(guarded !== undefined && { guarded }),
+    ...(shadow !== undefined && { shadow }),
+    ...(rules !== undefined && { rules: { ...before.rules, ...rules } }),
+  }
 }
 
 function canaryIn(model: string, old: Alias | null): Canary {

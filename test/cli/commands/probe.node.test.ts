@@ -56,7 +56,9 @@ const run = (...args: string[]) => probeCommand.run(['m', '--url', url, '--every
 const paths = (): string[] => asked.map(({ path }) => path)
 
 it('measures both versions by their names, and tells the Worker', async () => {
-  expect(await run('--pairs', '3')).toMatch(/^ *version +pairs +p50 +p95 +failures\n *1 \(stable\) +3 .*\n *2 \(canary\) +3 /)
+  expect(await run('--pairs', '3')).toMatch(
+    /^ *version +pairs +p50 +p95 +failures\n *1 \(stable\) +3 .*\n *2 \(canary\) +3 /,
+  )
   for (const version of ['1', '2']) {
     expect(paths().filter((path) => path === `/v2/models/m/versions/${version}/infer`)).toHaveLength(4)
   }

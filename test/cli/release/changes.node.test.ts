@@ -53,7 +53,7 @@ describe('onTrial', () => {
           { version: '3', percent: 75 },
           { version: '4', percent: 25 },
         ],
-        {},
+        undefined,
       ),
     )
     expect(two.canary).toBeUndefined()
@@ -61,6 +61,14 @@ describe('onTrial', () => {
     expect(live(alias)).toBe('3=60 4=20 2=20')
     expect(alias.canary?.against).toBe('3')
     expect(live(read(alias, rolledBack('m')))).toBe('3=60 4=20')
+  })
+
+  it('takes rules, and keeps those that are not said again', () => {
+    const terms = { rules: { errors: 0.02, cost: 2 } }
+    const begun = read(stable, onTrial('m', { version: '2', percent: 5 }, terms))
+    expect(begun.canary?.rules).toEqual(terms.rules)
+    const more = read(begun, watchedOtherwise('m', { rules: { cost: 3, latency: 2 } }))
+    expect(more.canary?.rules).toEqual({ errors: 0.02, cost: 3, latency: 2 })
   })
 
   it('is refused beside another trial, and where there is nothing to compare with', () => {
@@ -93,7 +101,7 @@ describe('sharing', () => {
     const alias = read(stable, sharing('m', shares(90, 10), { shadow: 0.5 }))
     expect(live(alias)).toBe('1=90 2=10')
     expect(alias.canary).toEqual({ version: '2', against: '1', shadow: 0.5, guarded: true })
-    expect(read(alias, sharing('m', shares(50, 50), {})).canary).toEqual(alias.canary)
+    expect(read(alias, sharing('m', shares(50, 50), undefined)).canary).toEqual(alias.canary)
   })
 
   it('watches nothing where none or several are new', () => {
@@ -101,9 +109,9 @@ describe('sharing', () => {
       { version: '3', percent: 50 },
       { version: '4', percent: 50 },
     ]
-    const alias = read(stable, sharing('m', both, {}))
+    const alias = read(stable, sharing('m', both, undefined))
     expect(alias.canary).toBeUndefined()
-    expect(read(alias, sharing('m', both, {})).canary).toBeUndefined()
+    expect(read(alias, sharing('m', both, undefined)).canary).toBeUndefined()
     expect(() => read(stable, sharing('m', both, { guarded: false }))).toThrow(
       'Exactly one of the versions must be new',
     )
