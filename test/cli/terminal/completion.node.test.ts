@@ -46,7 +46,7 @@ describe('verge completion', () => {
   it('offers the commands that start with what is typed', () => {
     expect(inBash('verge', '')).toEqual(Object.keys(COMMANDS))
     expect(inBash('verge', 're')).toEqual(['release'])
-    expect(inBash('npx', 'verge', 'p')).toEqual(['push', 'profile', 'pack'])
+    expect(inBash('npx', 'verge', 'p')).toEqual(['push', 'profile', 'pack', 'probe'])
     expect(inBash('/usr/bin/npx', 'verge', 'zz')).toEqual([])
   })
 
