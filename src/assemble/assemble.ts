@@ -71,7 +71,7 @@ export function assemble(env: Env, config: Config, platform: Platform, tracer?: 
     metering,
     limited: { plans: config.plans, models: config.modelLimits },
     ...(usage && { usage }),
-    operations: operationsOf(env, config, stores, keys, serving, remote, metrics, shared),
+    operations: operationsOf(env, config, stores, keys, serving, remote, metrics, canaries, shared),
     ...(metrics && { metrics: metrics.reader, countHttp: metrics.countHttp }),
     ...(canaries && { canaries: canaries.reader, shadows: canaries.shadows }),
     ...observedBy([metrics?.observer, canaries?.observer]),

@@ -3,11 +3,13 @@ import type { Config } from '../config/config.ts'
 import { isVergeError } from '../core/errors.ts'
 import { strictest } from '../metering/limits-of.ts'
 import { RecentChanges } from '../operations/changes.ts'
+import type { Watched } from '../operations/models.ts'
 import { Operations } from '../operations/operations.ts'
 import { originStates } from '../operations/origins.ts'
 import { type KnownKey, readSpending } from '../operations/spending.ts'
 import type { Serving } from '../serving/serving.ts'
 import { VERSION } from '../version.ts'
+import type { Canaries } from './canaries.ts'
 import type { Env } from './env.ts'
 import type { Metrics } from './metrics.ts'
 import type { Origins } from './origins.ts'
@@ -23,6 +25,7 @@ export function operationsOf(
   serving: Serving,
   remote: Origins | undefined,
   metrics: Metrics | undefined,
+  canaries: Canaries | undefined,
   shared: Shared,
 ): Operations {
   const { clock, limits, runs } = shared
@@ -42,10 +45,23 @@ export function operationsOf(
       return (await serving.list(query, { ...context, runsBefore: runs.finished })).entries
     },
     alias: (model, context) => serving.alias(model, { ...context, runsBefore: runs.finished }),
+    ...(canaries && { watched: ({ generation, model }, { signal }) => watched(canaries, model, generation, signal) }),
     changes: ({ signal }) => changes.read(signal),
     ...(env.LEDGER && { spending: ({ signal }) => readSpending(spending, clock.now(), signal) }),
     ...(remote && { origins: (context) => originStates(remote.originPool, remote.health, context) }),
   })
+}
+
+async function watched(
+  { reader }: Canaries,
+  model: string,
+  generation: number,
+  signal: AbortSignal,
+): Promise<Watched | undefined> {
+  const state = await reader.state(model, signal)
+  if (state?.generation !== generation) return undefined
+  const { counts, reason, verdict } = state
+  return { verdict: reason === undefined ? verdict : `${verdict}: ${reason}`, requests: counts.canary.requests }
 }
 
 /** A key that cannot be read has no name: that is no reason to leave out what its caller has used. */

@@ -6,11 +6,16 @@ import type { HourOfTraffic, TrafficOfModel } from './traffic.ts'
 /** What a list says of a model. */
 export type ListedModel = Pick<Alias, 'model' | 'visibility' | 'live'>
 
+/** What the watch says of a model's canary. */
+export type Watched = Pick<OperationsCanary, 'verdict' | 'requests'>
+
 /** What is known of all models, each part from a source of its own; undefined where it could not be read. */
 export interface KnownOfModels {
   readonly listed: readonly ListedModel[] | undefined
   /** Of the models that have traffic: these alone say which version is on trial. */
   readonly aliases: readonly Alias[] | undefined
+  /** By model. */
+  readonly watched?: ReadonlyMap<string, Watched> | undefined
   readonly traffic: HourOfTraffic | undefined
   readonly latencies: ReadonlyMap<string, Latency> | undefined
   /** Today's dollars by model. */
@@ -22,7 +27,7 @@ export interface KnownOfModels {
  * removed since.
  */
 export function modelRows(
-  { aliases = [], costs, latencies, listed = [], traffic }: KnownOfModels,
+  { aliases = [], costs, latencies, listed = [], traffic, watched }: KnownOfModels,
   most: number,
 ): { readonly rows: OperationsModel[]; readonly leftOut: number } {
   const byName = new Map<string, ListedModel | Alias>([...listed, ...aliases].map((each) => [each.model, each]))
@@ -32,7 +37,7 @@ export function modelRows(
   const rows = names.slice(0, most).map((name) => {
     const costTodayUsd = costs?.get(name)
     return {
-      ...rowOf(name, byName.get(name), traffic && (traffic.models.get(name) ?? IDLE)),
+      ...rowOf(name, byName.get(name), traffic && (traffic.models.get(name) ?? IDLE), watched?.get(name)),
       ...latencies?.get(name),
       ...(costTodayUsd !== undefined && { costTodayUsd }),
     }
@@ -54,12 +59,13 @@ function rowOf(
   model: string,
   known: ListedModel | Alias | undefined,
   traffic: TrafficOfModel | undefined,
+  watched: Watched | undefined,
 ): OperationsModel {
   return {
     model,
     ...(known && { visibility: known.visibility }),
     live: known?.live.map(({ version, weight }) => ({ version, weight })) ?? [],
-    ...(known && 'canary' in known && known.canary && { canary: canaryOf(known, known.canary) }),
+    ...(known && 'canary' in known && known.canary && { canary: { ...canaryOf(known, known.canary), ...watched } }),
     ...(known && 'stopped' in known && known.stopped && { stopped: stopOf(known.stopped) }),
     traffic: traffic === undefined ? null : { last5m: traffic.last5m, lastHour: traffic.lastHour },
     versions: [...(traffic?.versions ?? [])],

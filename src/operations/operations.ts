@@ -11,7 +11,7 @@ import type {
 import type { MetricsSnapshot } from '../telemetry/metrics/reader.ts'
 import { Kept, type Read } from './kept.ts'
 import { LatencyWindow } from './latency.ts'
-import { busiest, type ListedModel, modelRows } from './models.ts'
+import { busiest, type ListedModel, modelRows, type Watched } from './models.ts'
 import type { Spending } from './spending.ts'
 import { hourOf } from './traffic.ts'
 import { verdictOf } from './verdict.ts'
@@ -23,6 +23,8 @@ export interface OperationsSources {
   readonly models: (context: RequestContext) => Promise<readonly ListedModel[]>
   /** Null if there is no such model. */
   readonly alias: (model: string, context: RequestContext) => Promise<Alias | null>
+  /** What the watch says of the canary of this generation; undefined if it has heard nothing of it. */
+  readonly watched?: (alias: Alias, context: RequestContext) => Promise<Watched | undefined>
   readonly spending?: (context: RequestContext) => Promise<Spending>
   readonly changes: (context: RequestContext) => Promise<OperationsChange[]>
   /** Absent where no origins are configured. */
@@ -52,8 +54,11 @@ export class Operations implements OperationsReader {
   readonly #traffic: Kept<MetricsSnapshot> | undefined
   readonly #models: Kept<readonly ListedModel[]>
   readonly #aliases: Kept<readonly Alias[]>
+  readonly #watched: Kept<ReadonlyMap<string, Watched>> | undefined
   /** Models that had traffic at the last look. */
   #busy: readonly string[] = []
+  /** Of these, those with a canary. */
+  #trials: readonly Alias[] = []
   readonly #changes: Kept<OperationsChange[]>
   readonly #spending: Kept<Spending> | undefined
   readonly #origins: Kept<OperationsOrigin[]> | undefined
@@ -65,6 +70,8 @@ export class Operations implements OperationsReader {
     this.#traffic = options.traffic && this.#kept('traffic', options.traffic, operationsTtlMs)
     this.#models = this.#kept('models', options.models, operationsStoreTtlMs)
     this.#aliases = this.#kept('models', (context) => this.#readAliases(context), operationsTtlMs)
+    const { watched } = options
+    this.#watched = watched && this.#kept('canaries', (context) => this.#readWatched(watched, context), operationsTtlMs)
     this.#changes = this.#kept('changes', options.changes, operationsStoreTtlMs)
     this.#spending = options.spending && this.#kept('cost', options.spending, operationsStoreTtlMs)
     this.#origins = options.origins && this.#kept('origins', options.origins, operationsTtlMs)
@@ -96,8 +103,11 @@ export class Operations implements OperationsReader {
     this.#busy = traffic === undefined ? [] : busiest(traffic).slice(0, limits.operationsModels)
     // They come out of the same store as the list: one problem is enough.
     const aliases = (await this.#aliases.get(context)).value ?? undefined
+    this.#trials = (aliases ?? []).filter(({ canary }) => canary !== undefined).slice(0, MOST_TRIALS)
+    const readWatched = await this.#watched?.get(context)
+    const watched = readWatched && partOf('canaries', readWatched)
     const { leftOut, rows } = modelRows(
-      { listed, aliases, traffic, latencies, costs: spending?.models },
+      { listed, aliases, watched, traffic, latencies, costs: spending?.models },
       limits.operationsModels,
     )
     const parts = {
@@ -132,11 +142,24 @@ export class Operations implements OperationsReader {
     return found
   }
 
+  async #readWatched(
+    watched: NonNullable<OperationsSources['watched']>,
+    context: RequestContext,
+  ): Promise<ReadonlyMap<string, Watched>> {
+    const states = await Promise.all(
+      this.#trials.map(async (alias) => [alias.model, await watched(alias, context)] as const),
+    )
+    return new Map(states.flatMap(([model, state]) => (state === undefined ? [] : [[model, state]])))
+  }
+
   #kept<T>(name: Part, read: (context: RequestContext) => Promise<T>, ttlMs: number): Kept<T> {
     const { clock, limits, logger } = this.#options
     return new Kept(read, { name, clock, logger, ttlMs, mostMs: limits.operationsPartMs })
   }
 }
+
+/** Canaries of which the watch is asked, a Durable Object each. Few models are on trial at once. */
+const MOST_TRIALS = 16
 
 const NO_METRICS: Read<never> = {
   value: null,

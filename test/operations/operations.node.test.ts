@@ -88,6 +88,32 @@ describe('the report', () => {
     expect(alerts[0]?.what).toBe('Version 2 of reviews was taken back: It failed more often.')
   })
 
+  it('asks the watch about the canaries of models that have traffic, and says so if it does not answer', async () => {
+    const trial = {
+      live: [
+        { version: '1', weight: 19 },
+        { version: '2', weight: 1 },
+      ],
+      canary: { version: '2', against: '1', guarded: true },
+    }
+    const sources = { alias: async (model: string) => ({ ...alias(model), ...trial }) }
+    const asked: string[] = []
+    const { operations } = await setup({
+      ...sources,
+      watched: async ({ model }) => {
+        asked.push(model)
+        return { verdict: 'watching', requests: 7 }
+      },
+    })
+    const { models } = await operations.read(testContext())
+    expect(asked).toEqual(['reviews'])
+    expect(models?.[0]?.canary).toEqual({ ...trial.canary, share: 0.05, verdict: 'watching', requests: 7 })
+    const away = await setup({ ...sources, watched: () => Promise.reject(new Error('away')) })
+    const body = await away.operations.read(testContext())
+    expect(body.problems.map(({ part }) => part)).toEqual(['canaries'])
+    expect(body.models?.[0]?.canary?.version).toBe('2')
+  })
+
   it('keeps each part for a few seconds, those from R2 for longer', async () => {
     const { clock, operations, reads } = await setup()
     await operations.read(testContext())
