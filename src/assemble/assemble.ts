@@ -20,7 +20,7 @@ import { floodGuardsOf } from './floods.ts'
 import { indexOf } from './lists.ts'
 import { metersOf } from './metering.ts'
 import { metricsOf } from './metrics.ts'
-import { observedBy } from './observers.ts'
+import { analyticsOf, observedBy } from './observers.ts'
 import { operationsOf } from './operations.ts'
 import { originsOf } from './origins.ts'
 import { givenToOrigins, releaseCheckOf } from './releases.ts'
@@ -47,17 +47,17 @@ export interface Verge extends Services {
 export function assemble(env: Env, config: Config, platform: Platform, tracer?: RequestTracer): Verge {
   const { limits } = config
   const shared = sharedBy(platform, limits, tracer)
-  const stores = storesOf(env, tracer)
+  const metrics = metricsOf(env, shared)
+  const stores = storesOf(env, metrics, tracer)
   const releases = releaseCheckOf(env, config, shared)
   const catalog = new CatalogReader([stores.copies, stores.truth], { ...shared, releases })
-  const serving = servingOf(env, config, stores, catalog, shared)
+  const serving = servingOf(env, config, stores, catalog, metrics, shared)
   const admissions = admissionsOf(shared)
-  const remote = originsOf(env, config, serving, admissions.forwarded, shared)
+  const remote = originsOf(env, config, serving, admissions.forwarded, metrics, shared)
   const canaries = canariesOf(env, { catalog, serving, placement: remote?.placement }, shared)
   const keys = new KeyReader(stores.copies, stores.truth, shared)
   const floods = floodGuardsOf(env, platform)
   const { metering, usage } = metersOf(env, config, keys, stores.truth, floods, shared)
-  const metrics = metricsOf(env, shared)
   const deps: AppDeps = {
     ...shared,
     serving,
@@ -74,10 +74,10 @@ export function assemble(env: Env, config: Config, platform: Platform, tracer?: 
     operations: operationsOf(env, config, stores, keys, serving, remote, metrics, canaries, shared),
     ...(metrics && { metrics: metrics.reader, countHttp: metrics.countHttp }),
     ...(canaries && { canaries: canaries.reader, shadows: canaries.shadows }),
-    ...observedBy([metrics?.observer, canaries?.observer]),
+    ...observedBy([metrics?.observer, canaries?.observer, analyticsOf(env)]),
     admission: admissions.requests,
     downloads: {
-      chunks: new ChunkPassage(stores.copies, stores.truth, shared),
+      chunks: new ChunkPassage(stores.passed.copies, stores.passed.truth, shared),
       admission: admissions.downloads,
     },
     config: {

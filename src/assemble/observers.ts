@@ -1,4 +1,11 @@
+import { AnalyticsObserver } from '../telemetry/metrics/analytics.ts'
 import type { RequestObserver } from '../telemetry/observation.ts'
+import type { Env } from './env.ts'
+
+/** Leaves a data point of each inference, where Analytics Engine is bound. */
+export function analyticsOf({ ANALYTICS }: Env): RequestObserver | undefined {
+  return ANALYTICS && new AnalyticsObserver(ANALYTICS)
+}
 
 /** All who are told of inferences, as one; nothing where nobody is. */
 export function observedBy(all: readonly (RequestObserver | undefined)[]): { readonly observer?: RequestObserver } {

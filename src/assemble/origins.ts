@@ -13,6 +13,7 @@ import { OriginPlacement } from '../placement/route.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { LocalServing } from '../serving/local.ts'
 import type { Env } from './env.ts'
+import type { Metrics } from './metrics.ts'
 import type { Shared } from './shared.ts'
 
 /** The isolate and the origins together. */
@@ -31,6 +32,7 @@ export function originsOf(
   { origins: configs }: Config,
   edge: LocalServing,
   admission: Admission,
+  metrics: Metrics | undefined,
   shared: Shared,
 ): Origins | undefined {
   if (configs.length === 0) return undefined
@@ -46,7 +48,15 @@ export function originsOf(
     randomId,
   })
   const health = new HealthView(new KvHealthStore(env.KV, limits), shared)
-  const originPool = new OriginPool(origins, { clock, limits, logger, health, random })
+  const originPool = new OriginPool(origins, {
+    clock,
+    limits,
+    logger,
+    health,
+    random,
+    ...(metrics && { tried: metrics.originTried }),
+  })
+  metrics?.watchOrigins(() => originPool.states)
   const binaryOrigins = new Map<string, boolean>()
   const onLateFault = (origin: Origin, fault: OriginFault): void => originPool.recordStreamFailure(origin, fault)
   const placement = new OriginPlacement({

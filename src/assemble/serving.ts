@@ -16,6 +16,7 @@ import { StorePages } from '../weights/pages/store-pages.ts'
 import { ENGINE_VERSIONS, enginesOf } from './engines.ts'
 import type { Env } from './env.ts'
 import { listsOf } from './lists.ts'
+import type { Metrics } from './metrics.ts'
 import type { Shared } from './shared.ts'
 import type { Stores } from './stores.ts'
 
@@ -25,6 +26,7 @@ export function servingOf(
   config: Config,
   { copies, truth }: Stores,
   catalog: CatalogReader,
+  metrics: Metrics | undefined,
   shared: Shared,
 ): LocalServing {
   const { clock, limits, random, tracer } = shared
@@ -32,6 +34,24 @@ export function servingOf(
   const lists = listsOf(truth, catalog, shared)
   const layers = [copies, truth]
   const blobs = new BlobLoader(layers, shared)
+  const sessions = new SessionCache({
+    ...shared,
+    ...(metrics && { observer: metrics.sessions }),
+    budgetBytes: limits.sessionBudgetBytes,
+    loadStaleMs: limits.loadStaleMs,
+    loadPollMs: limits.loadPollMs,
+    loadDeadlineMs: limits.loadDeadlineMs,
+    holdLeaseMs: limits.ticketLeaseMs,
+    roomWaitMs: limits.roomWaitMs,
+  })
+  const backlog = new Backlog({
+    cost: limits.backlogCost,
+    bytes: limits.backlogBytes,
+    idleMs: limits.backlogIdleMs,
+    renewMs: limits.backlogIdleMs / 5,
+    clock,
+  })
+  metrics?.watchWork({ sessions, backlog, heapBytes: limits.engineHeapBytes, backlogCost: limits.backlogCost })
   return new LocalServing({
     ...shared,
     place: 'edge',
@@ -50,15 +70,7 @@ export function servingOf(
       },
     }),
     engine: tracer === undefined ? engine : tracedEngine(engine, tracer),
-    sessions: new SessionCache({
-      ...shared,
-      budgetBytes: limits.sessionBudgetBytes,
-      loadStaleMs: limits.loadStaleMs,
-      loadPollMs: limits.loadPollMs,
-      loadDeadlineMs: limits.loadDeadlineMs,
-      holdLeaseMs: limits.ticketLeaseMs,
-      roomWaitMs: limits.roomWaitMs,
-    }),
+    sessions,
     results: new RunCache({
       ...shared,
       // Absent where the platform has none.
@@ -67,13 +79,7 @@ export function servingOf(
     }),
     costLimit: limits.requestCost,
     prefillTokens: limits.prefillTokens,
-    backlog: new Backlog({
-      cost: limits.backlogCost,
-      bytes: limits.backlogBytes,
-      idleMs: limits.backlogIdleMs,
-      renewMs: limits.backlogIdleMs / 5,
-      clock,
-    }),
+    backlog,
     roomBytes: ({ format }) => (format === 'verge' ? limits.ownWorkingBytes : limits.workingBytes),
     pinned: config.pinnedModels,
     random,

@@ -12,6 +12,12 @@ export interface OriginPoolOptions {
   readonly health: HealthView
   readonly logger: Logger
   readonly limits: Pick<Limits, 'originAttempts' | 'originLeastTryMs'>
+  /**
+   * Is told of each try.
+   * @param outcome `ok`, `refused` for what the origin found wrong with the request, `left` if the caller went, or the kind of a fault
+   * @param ms until the origin answered, or failed to
+   */
+  readonly tried?: (origin: string, outcome: string, ms: number) => void
 }
 
 export interface OriginCandidate {
@@ -144,6 +150,11 @@ export class OriginPool {
     throw noOriginError(faults, this.#waitMs(origins))
   }
 
+  /** Each origin, and whether requests are sent to it without doubt. */
+  get states(): readonly { readonly name: string; readonly up: boolean }[] {
+    return this.#origins.map((origin) => ({ name: origin.name, up: this.#stateOf(origin) === 'up' }))
+  }
+
   /** An origin has said that it is ready. Which one is not known: each may be tried at once. */
   originReady(): void {
     for (const breaker of this.#breakers.values()) breaker.originReady()
@@ -172,10 +183,13 @@ export class OriginPool {
     { requestId, signal }: Pick<RequestContext, 'signal' | 'requestId'>,
     send: () => Promise<T>,
   ): Promise<{ readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: OriginFault }> {
-    const begun = this.#options.clock.now()
+    const { clock } = this.#options
+    const begun = clock.now()
+    const told = (outcome: string): void => this.#options.tried?.(origin.name, outcome, clock.now() - begun)
     try {
       const value = await send()
       permit.succeeded()
+      told('ok')
       return { ok: true, value }
     } catch (error) {
       // when a caller leaves, its connection breaks: that says nothing of the origin
@@ -183,8 +197,10 @@ export class OriginPool {
         // What is wrong with the inputs, the origin has told us in good health.
         if (!signal.aborted && isVergeError(error)) permit.succeeded()
         else permit.abandoned()
+        told(signal.aborted ? 'left' : isVergeError(error) ? 'refused' : 'internal')
         throw signal.aborted ? abortError(signal) : error
       }
+      told(error.kind)
       // It has answered others meanwhile: if such requests counted, whoever sends slow ones could shut it off for all.
       const slow = error.kind === 'headers-timeout' && (this.#breaker(origin).succeededAt ?? -1) > begun
       if (error.kind === 'overloaded') permit.overloaded(error.retryAfterMs)

@@ -301,6 +301,7 @@ export class LocalServing implements Serving, Residence {
     const pinned = this.#pinned.get(manifest.model)?.add(artifact.sha256)
     return {
       key: artifact.sha256,
+      of: { model: manifest.model, version: manifest.version },
       bytes: sessionFootprint(artifact),
       ...(roomBytes && { roomBytes: roomBytes(artifact) }),
       pinned: pinned !== undefined,

@@ -5,12 +5,13 @@ import type { Tensors } from '../core/tensors.ts'
 import type { RunOptions, Session } from '../engine/engine.ts'
 import { isHeldByOthers } from '../engine/heap-budget.ts'
 import { type Claim, type Entry, type Reservation, Room, type RoomOptions } from './room.ts'
-import type { SessionRequest, SessionRun, SessionUse, Start } from './use.ts'
+import type { SessionMemory, SessionObserver, SessionRequest, SessionRun, SessionUse, Start } from './use.ts'
 
 export interface SessionCacheOptions extends RoomOptions {
   readonly logger: Logger
   /** A load that takes longer is given up. */
   readonly loadDeadlineMs: number
+  readonly observer?: SessionObserver
   /** A use that lasts longer belongs to a request that was killed. */
   readonly holdLeaseMs: number
 }
@@ -107,6 +108,13 @@ export class SessionCache {
     let total = 0
     for (const entry of this.#entries.values()) total += entry.bytes
     return total
+  }
+
+  /** Of each loaded session that is known by its version. */
+  get memory(): readonly SessionMemory[] {
+    return [...this.#entries.values()].flatMap(({ bytes, of, session }) =>
+      of === undefined ? [] : [{ model: of.model, usedBytes: session.bytes, grantedBytes: bytes }],
+    )
   }
 
   get size(): number {
@@ -266,8 +274,10 @@ export class SessionCache {
       const session = await request.load({ signal: deadline.signal, onProgress: heartbeat })
       // A session of work that another request took over would be in memory beside the other's, and nothing would drop it.
       endIfThrows(session, heartbeat)
+      const { of } = request
       const entry: Entry = {
         session,
+        ...(of && { of }),
         bytes: Math.max(session.bytes, request.bytes),
         pinned: request.pinned,
         lastUsed: ++this.#uses,
@@ -275,7 +285,11 @@ export class SessionCache {
         holders: new Map(),
       }
       this.#entries.set(request.key, entry)
+      if (of !== undefined) this.#options.observer?.loaded(of, true)
       return entry
+    } catch (error) {
+      if (request.of !== undefined) this.#options.observer?.loaded(request.of, false)
+      throw error
     } finally {
       cancelDeadline()
       if (this.#reserved.get(request.key) === reservation) this.#reserved.delete(request.key)
@@ -301,6 +315,7 @@ export class SessionCache {
       if (entry.session.alive && (!entry.leaving || entry.holders.size > 0)) continue
       this.#entries.delete(key)
       if (entry.session.alive) entry.session.dispose()
+      if (entry.leaving && entry.of !== undefined) this.#options.observer?.evicted(entry.of)
       this.#options.logger.info('session_dropped', { key, bytes: entry.bytes, lost: !entry.leaving })
     }
   }

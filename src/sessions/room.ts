@@ -1,6 +1,7 @@
 import { abortError, VergeError } from '../core/errors.ts'
 import type { Clock, RequestContext } from '../core/runtime.ts'
 import type { Session } from '../engine/engine.ts'
+import type { SessionOwner } from './use.ts'
 
 /** A run or a load that found no room: until it finishes, no other session is loaded. */
 export interface Claim {
@@ -14,6 +15,7 @@ export interface Reservation {
 }
 
 export interface Entry {
+  readonly of?: SessionOwner
   readonly session: Session
   readonly bytes: number
   pinned: boolean

@@ -1,6 +1,28 @@
 import type { Tensors } from '../core/tensors.ts'
 import type { Session } from '../engine/engine.ts'
 
+/** The version that a session is of. */
+export interface SessionOwner {
+  readonly model: string
+  readonly version: string
+}
+
+/** Is told what becomes of sessions. */
+export interface SessionObserver {
+  loaded(owner: SessionOwner, ok: boolean): void
+  /** One left to make room for others, or because it was asked to. */
+  evicted(owner: SessionOwner): void
+}
+
+/** The memory of one loaded session. */
+export interface SessionMemory {
+  readonly model: string
+  /** Bytes that the engine holds for it. */
+  readonly usedBytes: number
+  /** Bytes that it counts for, by its manifest or by what it holds if that is more. */
+  readonly grantedBytes: number
+}
+
 /** A requested session: its identity, its memory, and how to load it. */
 export interface SessionRequest {
   /** Digest of the artifact. */
@@ -12,6 +34,8 @@ export interface SessionRequest {
   readonly roomBytes?: number
   /** A pinned session is not evicted, except where the heap has to be rebuilt because of its holes. */
   readonly pinned: boolean
+  /** Whose it is, for who watches. */
+  readonly of?: SessionOwner
   load(context: { readonly signal: AbortSignal; onProgress(): void }): Promise<Session>
 }
 
