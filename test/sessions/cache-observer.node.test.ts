@@ -14,7 +14,11 @@ it('tells of loads, failed ones too, and of sessions that leave for others, and 
     evicted: ({ model }) => told.push(`${model} evicted`),
   })
   const use = (model: string, bytes: number, held: number) =>
-    cache.use(requestOf(model, bytes, async () => new BareSession(held)), testContext(), async () => {})
+    cache.use(
+      requestOf(model, bytes, async () => new BareSession(held)),
+      testContext(),
+      async () => {},
+    )
   await use('small', 60, 30)
   await use('small', 60, 30)
   expect(cache.memory).toEqual([{ model: 'small', usedBytes: 30, grantedBytes: 60 }])
