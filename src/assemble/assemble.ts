@@ -54,7 +54,7 @@ export function assemble(env: Env, config: Config, platform: Platform, tracer?: 
   const serving = servingOf(env, config, stores, catalog, metrics, shared)
   const admissions = admissionsOf(shared)
   const remote = originsOf(env, config, serving, admissions.forwarded, metrics, shared)
-  const canaries = canariesOf(env, { catalog, serving, placement: remote?.placement }, shared)
+  const canaries = canariesOf(env, { catalog, serving, placement: remote?.placement, meter: metrics?.meter }, shared)
   const keys = new KeyReader(stores.copies, stores.truth, shared)
   const floods = floodGuardsOf(env, platform)
   const { metering, usage } = metersOf(env, config, keys, stores.truth, floods, shared)

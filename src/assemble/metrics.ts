@@ -29,6 +29,7 @@ export interface WatchedWork {
 export interface Metrics {
   readonly observer: RequestObserver
   readonly reader: MetricsReader
+  readonly meter: Meter
   /** Counts an HTTP request. */
   readonly countHttp: (route: string, status: number, waitUntil: (work: Promise<unknown>) => void) => void
   readonly sessions: SessionObserver
@@ -63,6 +64,7 @@ export function metricsOf({ METRICS }: Env, shared: Shared): Metrics | undefined
         reporter.observed(observation, waitUntil)
       },
     },
+    meter: registry,
     reader: new ShardedMetrics({ ...shared, shardOf, flush: () => reporter.flush(), version: VERSION }),
     countHttp: (route, status, waitUntil) => {
       registry.count('verge_http_requests_total', { route, status: String(status) })

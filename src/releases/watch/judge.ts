@@ -148,6 +148,11 @@ export function reasonFor(worse: Question, { total }: WatchState, rules: CanaryR
   }
 }
 
+/** The question that a reason answers. */
+export function ruleOf({ reason }: { readonly reason: string }): Question | 'other' {
+  return QUESTIONS.find((question) => reason.startsWith(`${question}: `)) ?? 'other'
+}
+
 function percent(share: number): string {
   return `${Number((share * 100).toPrecision(3))} %`
 }

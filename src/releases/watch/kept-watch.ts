@@ -56,7 +56,8 @@ export class KeptWatch {
       if (!isNew && !this.#isFirst(report)) return replyTo(kept)
       const judged = isOver(kept) ? kept : this.#judged(kept, report, now)
       this.#write({ ...judged, lastReportAt: now }, report)
-      return replyTo(judged)
+      const reply = replyTo(judged)
+      return reply.verdict === 'stopped' && judged !== kept ? { ...reply, isFirst: true } : reply
     })
   }
 

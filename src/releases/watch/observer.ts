@@ -16,6 +16,12 @@ interface Met {
   readonly likes: LikeRequests
 }
 
+export interface CanaryObserverOptions {
+  readonly limits: Pick<Limits, 'canaryModels'>
+  /** Is told of each comparison by a word: `agree`, `disagree`, `failed` or `skipped`. */
+  readonly compared: (model: string, canary: string, outcome: string) => void
+}
+
 type WaitUntil = (work: Promise<unknown>) => void
 
 /** Makes counts of what an isolate does for models with a canary. What concerns no canary costs one look into a map. */
@@ -23,9 +29,12 @@ export class CanaryObserver implements RequestObserver, ShadowWatch {
   readonly #reporter: Pick<CanaryReporter, 'record'>
   readonly #met: LruMap<Met>
 
-  constructor(reporter: Pick<CanaryReporter, 'record'>, limits: Pick<Limits, 'canaryModels'>) {
+  readonly #compared: CanaryObserverOptions['compared']
+
+  constructor(reporter: Pick<CanaryReporter, 'record'>, { compared, limits }: CanaryObserverOptions) {
     this.#reporter = reporter
     this.#met = new LruMap(limits.canaryModels)
+    this.#compared = compared
   }
 
   seen({ canary, generation, model }: Alias): void {
@@ -51,8 +60,17 @@ export class CanaryObserver implements RequestObserver, ShadowWatch {
 
   compared({ generation, model }: Alias, outcome: ShadowOutcome, waitUntil: WaitUntil): void {
     const trial = this.#met.get(model)?.trial
-    if (trial?.generation === generation) this.#reporter.record(trial, countsOf(outcome, trial), waitUntil)
+    if (trial?.generation !== generation) return
+    const counts = countsOf(outcome, trial)
+    this.#compared(model, trial.canary.version, wordFor(counts))
+    this.#reporter.record(trial, counts, waitUntil)
   }
+}
+
+function wordFor({ disagreed, failed, skipped }: WatchCounts): string {
+  if (skipped > 0) return 'skipped'
+  if (failed > 0) return 'failed'
+  return disagreed.count > 0 ? 'disagree' : 'agree'
 }
 
 function countsOf(

@@ -26,7 +26,8 @@ export interface WatchReport {
 /** `outdated`: another generation is watched by now. */
 export type WatchReply =
   | { readonly verdict: 'continue' | 'outdated' }
-  | { readonly verdict: 'stopped'; readonly stop: CanaryStop }
+  /** `isFirst`: by this very report. */
+  | { readonly verdict: 'stopped'; readonly stop: CanaryStop; readonly isFirst?: boolean }
 
 /**
  * `watching`; `worse`: the rules say so, and the canary is not guarded; `stopping`: isolates are told, and the alias is not

@@ -10,7 +10,7 @@ export interface CanaryReporterOptions {
   /** A model's object. */
   readonly watchOf: (model: string) => Pick<CanaryWatchClient, 'report'>
   /** Has this isolate stop using a canary at once, before the alias says so. */
-  readonly stopped: (model: string, stop: CanaryStop) => void
+  readonly stopped: (model: string, stop: CanaryStop, isFirst: boolean) => void
   readonly clock: Clock
   readonly logger: Logger
   readonly limits: Pick<
@@ -124,7 +124,7 @@ export class CanaryReporter {
       })
       if (entry.sent === report) delete entry.sent
       if (reply.verdict !== 'continue') entry.over = true
-      if (reply.verdict === 'stopped') stopped(model, reply.stop)
+      if (reply.verdict === 'stopped') stopped(model, reply.stop, reply.isFirst === true)
       return true
     } catch (error) {
       logger.warn('canary_not_reported', { model, error })

@@ -167,7 +167,7 @@ describe('CanaryWatchObject', () => {
     }
     await withObject(model, stop, async (object, _clock, { storage }) => {
       const reply = await object.report(reportOf(1, failing))
-      expect(reply).toMatchObject({ verdict: 'stopped', stop: { generation: 7, version: '2' } })
+      expect(reply).toMatchObject({ verdict: 'stopped', stop: { generation: 7, version: '2' }, isFirst: true })
       await object.alarm()
       expect(await storage.getAlarm()).toBe(NOW + 2_000)
       expect((await object.state())?.verdict).toBe('stopping')
@@ -176,7 +176,10 @@ describe('CanaryWatchObject', () => {
       await object.alarm()
       expect(await object.state()).toMatchObject({ verdict: 'stopped', failedStops: 2 })
       // What comes later is told the same, and counts no more.
-      expect(await object.report(reportOf(2, fine))).toEqual(reply)
+      expect(await object.report(reportOf(2, fine))).toEqual({
+        verdict: 'stopped',
+        stop: 'stop' in reply && reply.stop,
+      })
       expect((await object.state())?.counts.canary.requests).toBe(10)
       await storage.deleteAlarm()
     })

@@ -30,6 +30,7 @@ const base: RequestObservation = {
 function setUp() {
   let counts: WatchCounts = NO_COUNTS
   const generations: number[] = []
+  const told: string[] = []
   const observer = new CanaryObserver(
     {
       record: (trial, more) => {
@@ -37,10 +38,11 @@ function setUp() {
         counts = addedCounts(counts, more)
       },
     },
-    LIMITS,
+    { limits: LIMITS, compared: (...said) => told.push(said.join(' ')) },
   )
   return {
     generations,
+    told,
     seen: (more: Partial<Alias> = {}) => observer.seen({ ...alias, ...more }),
     observed: (more: Partial<RequestObservation> = {}) => observer.observed({ ...base, ...more }, () => {}),
     compared: (outcome: Partial<ShadowOutcome>) =>
@@ -93,7 +95,7 @@ describe('CanaryObserver', () => {
   })
 
   it('counts what comparisons say, and whose failure it was', () => {
-    const { compared, counts, seen } = setUp()
+    const { compared, counts, seen, told } = setUp()
     seen()
     compared({ agreement: { agrees: true, largest: 0.5 }, costRatio: 1.2, timeRatio: 3 })
     compared({ agreement: { agrees: false, largest: 0.25 }, costRatio: 2 })
@@ -111,6 +113,8 @@ describe('CanaryObserver', () => {
       skipped: 3,
       largest: 0.5,
     })
+    const words = ['agree', 'disagree', 'failed', 'failed', 'skipped', 'skipped', 'skipped']
+    expect(told).toEqual(words.map((word) => `m 2 ${word}`))
   })
 
   it('goes on with the newest generation that it has met', () => {

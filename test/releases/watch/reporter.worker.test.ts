@@ -22,7 +22,7 @@ function setUp(answer: (report: WatchReport) => Promise<WatchReply> = async () =
     limits: LIMITS,
     logger: silentLogger,
     randomId: () => 'isolate',
-    stopped: (model, each) => stopped.push([model, each]),
+    stopped: (...said) => stopped.push(said),
     watchOf: () => ({
       report: (report) => {
         reports.push(report)
@@ -107,7 +107,7 @@ describe('CanaryReporter', () => {
     const { record, reports, stopped } = setUp(async () => ({ verdict: 'stopped', stop }))
     record('canary', 10)
     await settle()
-    expect(stopped).toEqual([['m', stop]])
+    expect(stopped).toEqual([['m', stop, false]])
     record('canary', 20)
     await settle()
     expect(reports).toHaveLength(1)
