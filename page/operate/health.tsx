@@ -1,7 +1,7 @@
 import type { OperationsBody } from '../../src/protocols/verge/operations.ts'
 import { Notice, Said } from '../ui/index.ts'
 import { Section } from './section.tsx'
-import { count, counted } from './words.ts'
+import { count, counted, share } from './words.ts'
 
 const WORDS = {
   ok: 'No alerts',
@@ -11,8 +11,9 @@ const WORDS = {
 
 /** The verdict, each alert with what to do, and the parts of the answer that are missing. */
 export function Health({ body }: { readonly body: OperationsBody }) {
-  const { alerts, health, isolates, lost, problems } = body
-  const reporting = isolates === null ? 'isolates unknown' : `${counted(isolates, 'isolate')} reporting`
+  const { alerts, health, isolates, lost, problems, utilization } = body
+  const memory = utilization?.heap === undefined ? '' : `, ${share(utilization.heap, 1)} of their memory used`
+  const reporting = isolates === null ? 'isolates unknown' : `${counted(isolates, 'isolate')} reporting${memory}`
   return (
     <Section title="Health" note={reporting}>
       {/* Said once for each change: the list below would be read aloud at every update. */}

@@ -37,6 +37,12 @@ export function Models({ body: { models, modelsLeftOut } }: { readonly body: Ope
                 <th scope="col">p95</th>
                 <th scope="col">Units</th>
                 <th scope="col">Tokens</th>
+                <th scope="col" title="WebAssembly memory: held over granted">
+                  Heap
+                </th>
+                <th scope="col" title="Cost units: spent over what requests may spend">
+                  CPU
+                </th>
                 <th scope="col">Today</th>
               </tr>
             </thead>
@@ -53,7 +59,7 @@ export function Models({ body: { models, modelsLeftOut } }: { readonly body: Ope
 }
 
 function ModelRows({ model }: { readonly model: OperationsModel }) {
-  const { canary, costTodayUsd, live, model: name, p50Ms, p95Ms, stopped, traffic, visibility } = model
+  const { canary, costTodayUsd, live, model: name, p50Ms, p95Ms, stopped, traffic, utilization, visibility } = model
   const [last5m, lastHour] = [traffic?.last5m, traffic?.lastHour]
   const failing = last5m !== undefined && last5m.errors > 0
   return (
@@ -72,11 +78,13 @@ function ModelRows({ model }: { readonly model: OperationsModel }) {
         <td>{p95Ms === undefined ? '–' : time(p95Ms)}</td>
         <td>{lastHour ? count(lastHour.units) : '–'}</td>
         <td>{lastHour ? count(lastHour.tokens) : '–'}</td>
+        <td>{utilization?.heap === undefined ? '–' : share(utilization.heap, 1)}</td>
+        <td>{utilization?.cpu === undefined ? '–' : share(utilization.cpu, 1)}</td>
         <td>{costTodayUsd === undefined ? '–' : usd(costTodayUsd)}</td>
       </tr>
       {canary !== undefined && (
         <tr class="operate-trial">
-          <td colSpan={10}>
+          <td colSpan={12}>
             <div>
               <strong>Version {canary.version} is on trial</strong> with {share(canary.share, 1)} of the requests,
               against {canary.against}
@@ -90,7 +98,7 @@ function ModelRows({ model }: { readonly model: OperationsModel }) {
       )}
       {stopped !== undefined && (
         <tr class="operate-trial operate-bad">
-          <td colSpan={10}>
+          <td colSpan={12}>
             <div>
               <strong>Version {stopped.version} was taken back</strong> at {dayAndClock(stopped.at)}: {stopped.reason}
             </div>

@@ -1,5 +1,5 @@
 import type { Alias } from '../catalog/alias.ts'
-import type { OperationsCanary, OperationsModel } from '../protocols/verge/operations.ts'
+import type { OperationsCanary, OperationsModel, Utilization } from '../protocols/verge/operations.ts'
 import type { Latency } from './latency.ts'
 import type { HourOfTraffic, TrafficOfModel } from './traffic.ts'
 
@@ -18,6 +18,7 @@ export interface KnownOfModels {
   readonly watched?: ReadonlyMap<string, Watched> | undefined
   readonly traffic: HourOfTraffic | undefined
   readonly latencies: ReadonlyMap<string, Latency> | undefined
+  readonly utilizations?: ReadonlyMap<string, Utilization> | undefined
   /** Today's dollars by model. */
   readonly costs: ReadonlyMap<string, number> | undefined
 }
@@ -27,7 +28,7 @@ export interface KnownOfModels {
  * removed since.
  */
 export function modelRows(
-  { aliases = [], costs, latencies, listed = [], traffic, watched }: KnownOfModels,
+  { aliases = [], costs, latencies, listed = [], traffic, utilizations, watched }: KnownOfModels,
   most: number,
 ): { readonly rows: OperationsModel[]; readonly leftOut: number } {
   const byName = new Map<string, ListedModel | Alias>([...listed, ...aliases].map((each) => [each.model, each]))
@@ -36,9 +37,11 @@ export function modelRows(
   const names = [...busy, ...idle]
   const rows = names.slice(0, most).map((name) => {
     const costTodayUsd = costs?.get(name)
+    const utilization = utilizations?.get(name)
     return {
       ...rowOf(name, byName.get(name), traffic && (traffic.models.get(name) ?? IDLE), watched?.get(name)),
       ...latencies?.get(name),
+      ...(utilization !== undefined && { utilization }),
       ...(costTodayUsd !== undefined && { costTodayUsd }),
     }
   })

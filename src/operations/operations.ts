@@ -14,6 +14,7 @@ import { LatencyWindow } from './latency.ts'
 import { busiest, type ListedModel, modelRows, type Watched } from './models.ts'
 import type { Spending } from './spending.ts'
 import { hourOf } from './traffic.ts'
+import { utilizationsOf } from './utilization.ts'
 import { verdictOf } from './verdict.ts'
 
 /** Where the parts of the report come from. A source that is not bound is left out. */
@@ -100,6 +101,7 @@ export class Operations implements OperationsReader {
     if (spending?.truncated) problems.push({ part: 'cost', what: MORE_CALLERS })
     const traffic = counted && hourOf(counted.minutes, clock.now())
     const latencies = counted && this.#latencies.of(counted)
+    const utilizations = counted && utilizationsOf(counted)
     this.#busy = traffic === undefined ? [] : busiest(traffic).slice(0, limits.operationsModels)
     // They come out of the same store as the list: one problem is enough.
     const aliases = (await this.#aliases.get(context)).value ?? undefined
@@ -107,12 +109,13 @@ export class Operations implements OperationsReader {
     const readWatched = await this.#watched?.get(context)
     const watched = readWatched && partOf('canaries', readWatched)
     const { leftOut, rows } = modelRows(
-      { listed, aliases, watched, traffic, latencies, costs: spending?.models },
+      { listed, aliases, watched, traffic, latencies, utilizations: utilizations?.models, costs: spending?.models },
       limits.operationsModels,
     )
     const parts = {
       isolates: counted?.isolates ?? null,
       lost: counted?.lost ?? null,
+      utilization: utilizations?.whole ?? null,
       totals: traffic?.totals ?? null,
       minutes: traffic?.minutes ?? null,
       models: listed === undefined && traffic === undefined ? null : rows,

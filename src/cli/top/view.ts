@@ -45,9 +45,14 @@ const KEYS = 'q quit   sort by: r requests  e errors  u units  l latency  c cost
 
 const HEALTH = { ok: 'healthy', warning: 'WARNING', critical: 'CRITICAL' } as const
 
-function titleLine({ at, health, version }: OperationsBody, { address, columns }: ViewOptions, paint: Paint): string {
+function titleLine(body: OperationsBody, { address, columns }: ViewOptions, paint: Paint): string {
+  const { at, health, utilization, version } = body
   const state = HEALTH[health]
-  const rest = `  verge ${version} at ${address}  ${at.slice(11, 19)} UTC`
+  const used = (['heap', 'cpu'] as const).flatMap((resource) => {
+    const share = utilization?.[resource]
+    return share === undefined ? [] : [`  ${resource} ${(100 * share).toFixed(0)} %`]
+  })
+  const rest = `  verge ${version} at ${address}  ${at.slice(11, 19)} UTC${used.join('')}`
   return paint[health](clip(state, columns)) + clip(rest, Math.max(0, columns - state.length))
 }
 

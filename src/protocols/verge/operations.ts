@@ -19,6 +19,14 @@ const trafficSchema = z
   .meta({ id: 'OperationsTraffic' })
 export type Traffic = z.infer<typeof trafficSchema>
 
+const utilizationSchema = z
+  .object({
+    heap: amount.optional().meta({ description: 'WebAssembly memory: held over granted' }),
+    cpu: amount.optional().meta({ description: 'Cost units: spent over what requests may spend' }),
+  })
+  .meta({ id: 'OperationsUtilization', description: 'Used over granted; 1 is all of it' })
+export type Utilization = z.infer<typeof utilizationSchema>
+
 /** Traffic of the last five minutes and of the last hour. */
 const spans = { last5m: trafficSchema, lastHour: trafficSchema }
 
@@ -78,6 +86,7 @@ const modelSchema = z
       .meta({ description: 'The same by version, the largest first' }),
     p50Ms: amount.optional().meta({ description: "By the isolates' clocks, which stand still during pure CPU work" }),
     p95Ms: amount.optional(),
+    utilization: utilizationSchema.optional().meta({ description: 'Absent: no isolate that was heard lately runs it' }),
     costTodayUsd: amount.optional().meta({ description: 'Estimated, at list prices' }),
   })
   .meta({ id: 'OperationsModel' })
@@ -143,6 +152,7 @@ export const operationsBodySchema = z
     problems: z.array(problemSchema),
     isolates: count.nullable().meta({ description: 'That reported within the last minutes' }),
     lost: count.nullable().meta({ description: 'Observations that the metrics lost' }),
+    utilization: utilizationSchema.nullable().meta({ description: 'Of all isolates together' }),
     totals: z.object(spans).nullable(),
     minutes: z
       .array(z.object({ at: time, requests: count, errors: count }))

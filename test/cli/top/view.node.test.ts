@@ -19,7 +19,7 @@ const shown = (body: OperationsBody, options: Partial<ViewOptions> = {}) => view
 describe('the view of operations', () => {
   it('has everything in a terminal of 80 x 24', () => {
     expect(shown(OPERATIONS).join('\n')).toMatchInlineSnapshot(`
-      "CRITICAL  verge 1.2.3 at http://127.0.0.1:8787  20:15:00 UTC
+      "CRITICAL  verge 1.2.3 at http://127.0.0.1:8787  20:15:00 UTC  heap 41 %  cpu 2 %
       12.2 requests/s  0.3 % failed  24.3 units/s  0 tokens/s  3 isolates  12 lost
       last hour  ▁▁▁▁▁▁▁▂▂▂▂▂▂▂▃▃▃▃▃▃▃▃▄▄▄▄▄▄▄▅▅▅▅▅▅▅▆▆▆▆▆▆▆▆▇▇▇▇▇▇▇████████ 590/min
       !! 8.0 % of the last five minutes' 150 requests to reviews failed.
@@ -48,7 +48,7 @@ describe('the view of operations', () => {
 
   it('says what is not known', () => {
     expect(shown(NOTHING_READ).join('\n')).toMatchInlineSnapshot(`
-      "WARNING  verge 1.2.3 at http://127.0.0.1:8787  20:15:00 UTC
+      "WARNING  verge 1.2.3 at http://127.0.0.1:8787  20:15:00 UTC  heap 41 %  cpu 2 %
       Traffic: not known
       !  This report is not complete: cost.
          Figures are missing or too small. "npx verge doctor" checks the bindings.
