@@ -48,7 +48,7 @@ describe('the view of operations', () => {
 
   it('says what is not known', () => {
     expect(shown(NOTHING_READ).join('\n')).toMatchInlineSnapshot(`
-      "WARNING  verge 1.2.3 at http://127.0.0.1:8787  20:15:00 UTC  heap 41 %  cpu 2 %
+      "WARNING  verge 1.2.3 at http://127.0.0.1:8787  20:15:00 UTC
       Traffic: not known
       !  This report is not complete: cost.
          Figures are missing or too small. "npx verge doctor" checks the bindings.
