@@ -53,7 +53,7 @@ const kv = () => cloud.namespaces.get(NAMESPACE)?.values ?? new Map<string, { bo
 const copies = () => [...kv().keys()].filter((key) => key.startsWith('page/'))
 /** All but the audit log, which is for ever. */
 const left = () =>
-  [...kv().keys(), ...(cloud.buckets.get(BUCKET)?.keys() ?? [])].filter((key) => !/^(audit|deleting)/.test(key))
+  [...kv().keys(), ...(cloud.buckets.get(BUCKET)?.keys() ?? [])].filter((key) => !/^(audit|deleting|index)/.test(key))
 const asked = (what: string) => cloud.requests.filter((request) => request.includes(what))
 const BULK = `/storage/kv/namespaces/${NAMESPACE}/bulk`
 

@@ -181,8 +181,9 @@ describe('removing', () => {
       await push(first)
       await push(second)
       let changes = 0
-      target.onChange = () => {
-        if (++changes === at) throw new Error('killed')
+      target.onChange = (_store, _change, key) => {
+        // a removal goes on where the index of lists cannot be written
+        if (!key.startsWith('index/') && ++changes === at) throw new Error('killed')
       }
       const result = await rm('m').catch((error: Error) => error.message)
       target.onChange = () => {}
