@@ -68,7 +68,9 @@ describe('seeding local storage', () => {
     const catalogue = ['alias/sums', 'alias/table', 'manifest/sums/1', 'manifest/table/1']
     const blobs = [sums, table].flatMap((model) => [...chunksOf(model, 'edge'), ...chunksOf(model, 'origin')])
     const audit = ['audit-head', 'audit/000000000001', 'audit/000000000002']
-    expect(truth.sort()).toEqual([...catalogue, ...audit, ...blobs].sort())
+    const index = truth.filter((key) => key.startsWith('index/'))
+    expect(index).toContain('index/head')
+    expect(truth.sort()).toEqual([...catalogue, ...audit, ...blobs, ...index].sort())
     expect(copies.sort()).toEqual([...catalogue, ...chunksOf(sums, 'edge')].sort())
 
     const second = await seed({ persistTo, models })
