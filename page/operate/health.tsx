@@ -12,7 +12,8 @@ const WORDS = {
 /** The verdict, each alert with what to do, and the parts of the answer that are missing. */
 export function Health({ body }: { readonly body: OperationsBody }) {
   const { alerts, health, isolates, lost, problems, utilization } = body
-  const memory = utilization?.heap === undefined ? '' : `, ${share(utilization.heap, 1)} of their memory used`
+  const whose = isolates === 1 ? 'its' : 'their'
+  const memory = utilization?.heap === undefined ? '' : `, ${share(utilization.heap, 1)} of ${whose} memory used`
   const reporting = isolates === null ? 'isolates unknown' : `${counted(isolates, 'isolate')} reporting${memory}`
   return (
     <Section title="Health" note={reporting}>

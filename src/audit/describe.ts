@@ -87,10 +87,11 @@ function liveText(live: unknown): string {
   )
 }
 
-/** `2 against 1`, and what is said of the trial besides. */
+/** `2 against 1`, and what is said of the trial besides; `shadow 10 %` as `verge release --shadow 10` takes it. */
 function canaryText(value: unknown): string {
   if (!isObject(value)) return shownAs(value)
-  const shadow = value.shadow === undefined ? '' : `, shadow ${String(value.shadow)}`
+  // Rounded, because 0.07 times 100 is not 7 in floating point.
+  const shadow = typeof value.shadow === 'number' ? `, shadow ${Number((value.shadow * 100).toFixed(6))} %` : ''
   return printable(
     `${String(value.version)} against ${String(value.against)}${shadow}${value.guarded === false ? ', no guard' : ''}`,
   )

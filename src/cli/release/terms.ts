@@ -17,8 +17,11 @@ export const TRIAL_OPTIONS = {
   },
   guard: {
     type: 'boolean',
-    shown: '--no-guard',
-    help: 'leave the canary live even if it is worse than the stable version',
+    shown: '--no-guard, --guard',
+    help: [
+      'leave the canary live even if it is worse than the stable version;',
+      'take it out by itself again (default)',
+    ],
   },
   'max-errors': {
     type: 'string',
