@@ -7,8 +7,8 @@ type Change = Pick<AuditEntry, 'action' | 'before' | 'after'>
 /** A release after which a canary is on trial. */
 const released = (canary: Record<string, unknown>): Change => ({
   action: 'release',
-  before: { digest: 'a', value: {} },
-  after: { digest: 'b', value: { canary: { version: '2', against: '1', guarded: true, ...canary } } },
+  before: { sha256: 'a', value: {} },
+  after: { sha256: 'b', value: { canary: { version: '2', against: '1', guarded: true, ...canary } } },
 })
 
 describe('a change of a canary', () => {
