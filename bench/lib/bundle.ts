@@ -18,6 +18,7 @@ const ENTRIES = {
   slow: ['bench/workers/slow.ts', '--config', 'bench/workers/wrangler.toml'],
   reads: ['bench/workers/reads.ts', '--config', 'bench/workers/wrangler.toml'],
   limits: ['bench/workers/limits.ts', '--config', 'bench/workers/wrangler.toml'],
+  telemetry: ['bench/workers/telemetry.ts', '--config', 'bench/workers/wrangler.toml'],
   echo: ['bench/workers/echo.ts', '--config', 'bench/workers/wrangler.toml'],
 } as const
 

@@ -112,8 +112,28 @@ export function figures(result: BenchResult): Figure[] {
       },
     )
   }
+  if (result.telemetry) {
+    const { added, subrequestsInHundred } = result.telemetry
+    found.push(
+      {
+        name: 'what metrics and sampled traces add to a warm request, p50',
+        target: `at most ${MOST_TELEMETRY_MS} ms`,
+        value: `${added.toFixed(2)} ms`,
+        reached: added <= MOST_TELEMETRY_MS,
+      },
+      {
+        name: 'subrequests of metrics and traces in a hundred requests',
+        target: `at most ${MOST_TELEMETRY_SUBREQUESTS}`,
+        value: subrequestsInHundred.toFixed(2),
+        reached: subrequestsInHundred <= MOST_TELEMETRY_SUBREQUESTS,
+      },
+    )
+  }
   return [...engineFigures(result), ...rounds(result), ...pageFigures(result), ...found, ...ofManyModels(result)]
 }
+
+const MOST_TELEMETRY_MS = 0.3
+const MOST_TELEMETRY_SUBREQUESTS = 2
 
 const MOST_LIST_READS = 3
 const MOST_MANY_RATIO = 1.2

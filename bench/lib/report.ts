@@ -33,6 +33,7 @@ export function tables(result: BenchResult): Table[] {
     result.wire && wireTable(result.wire),
     result.protocols && protocolTable(result.protocols),
     result.limits && limitsTable(result.limits),
+    result.telemetry && telemetryTable(result.telemetry),
     result.models && modelsTable(result.models),
   ].filter((table) => table !== undefined)
 }
@@ -311,6 +312,27 @@ function protocolTable(rows: NonNullable<BenchResult['protocols']>): Table {
       milliseconds(time.p95),
       beside.toFixed(2),
     ]),
+  }
+}
+
+function telemetryTable({
+  subrequestsInHundred,
+  withTelemetry,
+  without,
+}: NonNullable<BenchResult['telemetry']>): Table {
+  const side = (name: string, { p50, p95 }: Summary, subrequests: string): string[] => [
+    name,
+    milliseconds(p50),
+    milliseconds(p95),
+    subrequests,
+  ]
+  return {
+    title: 'One text to one model, in ms, and subrequests of metrics and traces',
+    head: ['Worker', 'p50', 'p95', 'subrequests in 100 requests'],
+    rows: [
+      side('without metrics, canaries and traces', without, '0'),
+      side('with all of them, one request in 100 traced', withTelemetry, subrequestsInHundred.toFixed(2)),
+    ],
   }
 }
 

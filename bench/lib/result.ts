@@ -9,6 +9,7 @@ import type { ModelsRow } from '../measures/models.ts'
 import type { PagesResult } from '../measures/pages.ts'
 import type { ProtocolRow } from '../measures/protocols.ts'
 import type { RouterResult } from '../measures/router.ts'
+import type { TelemetryRow } from '../measures/telemetry.ts'
 import type { ThroughputRow } from '../measures/throughput.ts'
 import type { WarmRow } from '../measures/warm.ts'
 import type { WireResult } from '../measures/wire.ts'
@@ -55,5 +56,6 @@ export interface BenchResult {
   readonly wire?: WireResult
   readonly protocols?: readonly ProtocolRow[]
   readonly limits?: LimitsRow
+  readonly telemetry?: TelemetryRow
   readonly models?: readonly ModelsRow[]
 }

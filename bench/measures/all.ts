@@ -25,6 +25,7 @@ import { measureModels } from './models.ts'
 import { measurePages } from './pages.ts'
 import { measureProtocols } from './protocols.ts'
 import { measureRouter, ROUTER_INPUT, ROUTER_MODEL } from './router.ts'
+import { measureTelemetry } from './telemetry.ts'
 import { measureThroughput } from './throughput.ts'
 import { type EngineName, measureWarm, type WarmRow } from './warm.ts'
 import { measureWire, WIRE_MODEL } from './wire.ts'
@@ -43,6 +44,7 @@ export const PARTS = [
   'wire',
   'protocols',
   'limits',
+  'telemetry',
   'models',
 ] as const
 export type Part = (typeof PARTS)[number]
@@ -105,7 +107,7 @@ export const MODELS: readonly string[] = MEASURED.map(({ name }) => name)
 /** Bundles, packs and stores what the parts need. */
 export async function prepare({ effort, models, parts }: Chosen, progress: Bench['progress']): Promise<Bench> {
   const folders: Partial<Record<WorkerName, string>> = {}
-  for (const name of ['verge', 'timed', 'plain', 'uncapped', 'reads', 'slow', 'limits', 'echo'] as const) {
+  for (const name of ['verge', 'timed', 'plain', 'uncapped', 'reads', 'slow', 'limits', 'telemetry', 'echo'] as const) {
     progress(`bundling ${name}`)
     folders[name] = await bundle(name)
   }
@@ -119,7 +121,7 @@ export async function prepare({ effort, models, parts }: Chosen, progress: Bench
   // Only who measures other runtimes needs the plain files, which are as large as the models.
   const alone = (name: string) => MEASURED.some((model) => model.name === name && model.parts.join() === 'largest')
   const stored = [
-    ...(parts.has('protocols') || parts.has('limits') ? [await staticSubject()] : []),
+    ...(parts.has('protocols') || parts.has('limits') || parts.has('telemetry') ? [await staticSubject()] : []),
     ...(parts.has('protocols') ? [await writerSubject()] : []),
   ]
   await fillStorage(bundles.echo, [
@@ -164,6 +166,7 @@ export async function measureAll(bench: Bench, parts: ReadonlySet<Part>): Promis
     ...(parts.has('wire') && { wire: await measureWire(bench) }),
     ...(parts.has('protocols') && { protocols: await measureProtocols(bench) }),
     ...(parts.has('limits') && { limits: await measureLimits(bench) }),
+    ...(parts.has('telemetry') && { telemetry: await measureTelemetry(bench) }),
     ...(parts.has('models') && { models: await measureModels(bench) }),
   }
 }

@@ -31,7 +31,7 @@ export async function measureLimits(bench: Bench): Promise<LimitsRow> {
   const rounds = ROUNDS_A_WARM_ROUND * bench.effort.warmRounds
   const limited = await startWorker(bench.bundles.limits, { vars: { PLANS } })
   // The same bundle without the object: nothing is limited, and nothing counted.
-  const free = await startWorker(bench.bundles.limits, { ledger: false })
+  const free = await startWorker(bench.bundles.limits, { unbound: ['LEDGER'] })
   try {
     const key = await storedKey(limited)
     return await connected(free, (without) =>

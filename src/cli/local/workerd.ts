@@ -32,8 +32,8 @@ export interface WorkerdOptions {
   readonly direct?: boolean
   /** Called with each line that the Worker logs. */
   readonly log?: (line: string) => void
-  /** Whether callers are limited and counted; left out: yes. */
-  readonly ledger?: boolean
+  /** Durable Objects of the bundle that are not bound: what they are for is not done. */
+  readonly unbound?: readonly (keyof typeof OBJECT_CLASSES)[]
   /** Requests in a minute, by the names that limits of the platform are bound to; left out: none is bound. */
   readonly rateLimits?: Readonly<Record<string, number>>
   /** Other Workers beside it in the same process, bound to it or not, by Miniflare's options. */
@@ -173,7 +173,7 @@ const OBJECT_CLASSES = {
 } as const
 
 /** Those that the bundle exports: a benchmark's other Workers have none, and workerd would not start. */
-function durableObjectsIn(directory: string, { ledger = true }: Pick<WorkerdOptions, 'ledger'>) {
+function durableObjectsIn(directory: string, { unbound = [] }: Pick<WorkerdOptions, 'unbound'>) {
   const scripts = modulesIn(directory)
     .filter(({ type }) => type === 'ESModule')
     .map(({ path }) => readFileSync(path, 'utf8'))
@@ -183,7 +183,7 @@ function durableObjectsIn(directory: string, { ledger = true }: Pick<WorkerdOpti
   }
   return Object.fromEntries(
     Object.entries(OBJECT_CLASSES)
-      .filter(([binding, className]) => isExported(className) && (ledger || binding !== 'LEDGER'))
+      .filter(([binding, className]) => isExported(className) && !unbound.some((each) => each === binding))
       .map(([binding, className]) => [binding, { className, useSQLite: true }]),
   )
 }
