@@ -5,9 +5,9 @@ import * as z from 'zod'
  * 130 KB are for keys, tokens, sign-in, limits, usage and signatures. 120 KB are traces, which are parsed by all and evaluated
  * where they are configured.
  */
-export const TOTAL_BYTES = 2_540_000
+export const TOTAL_BYTES = 2_575_000
 /** The same scripts as gzip's default level leaves them: what is uploaded and stored. */
-export const TOTAL_GZIP_BYTES = 660_000
+export const TOTAL_GZIP_BYTES = 668_000
 
 /**
  * Bytes that each room of the Worker may add to its scripts: a folder or a file of `src/`, or a package. Each is the size
@@ -74,12 +74,13 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   // Emscripten's JavaScript around ONNX Runtime. The WebAssembly beside it is not counted here.
   'onnxruntime-web': 40_000,
   '@huggingface/tokenizers': 24_000,
-  // Records spans, continues traces of W3C's headers and writes OTLP. Of the interface everything comes along.
-  '@opentelemetry/api': 32_000,
+  // Records spans, continues traces of W3C's headers and writes OTLP. Of the interface everything comes along. The newest of
+  // these that Node 20 installs without a warning: from 3 on they want Node 22.
+  '@opentelemetry/api': 63_000,
   '@opentelemetry/core': 18_000,
   '@opentelemetry/otlp-transformer': 10_000,
   '@opentelemetry/resources': 6_000,
-  '@opentelemetry/sdk-trace': 31_000,
+  '@opentelemetry/sdk-trace': 35_000,
   '@opentelemetry/semantic-conventions': 2_000,
 }
 
