@@ -28,7 +28,7 @@ export interface ShadowOutcome {
 
 /** Is told of requests to models with a canary. */
 export interface ShadowWatch {
-  /** A request was resolved to one of the model's versions. */
+  /** A request was resolved to one of the model's versions. Models without a canary are told of, too: a trial may have ended. */
   seen(alias: Alias): void
   compared(alias: Alias, outcome: ShadowOutcome, waitUntil: (work: Promise<unknown>) => void): void
 }
@@ -87,9 +87,9 @@ export class Shadows {
   /** @returns undefined where nothing of the request is compared */
   begin({ alias, manifest }: ResolvedModel, context: CallContext): ShadowedRequest | undefined {
     const { canary } = alias
-    if (canary === undefined) return undefined
     const { random, watch } = this.#options
     watch.seen(alias)
+    if (canary === undefined) return undefined
     const { version } = manifest
     const other = version === canary.version ? canary.against : version === canary.against ? canary.version : undefined
     if (other === undefined || canary.shadow === undefined || random() >= canary.shadow) return undefined
@@ -97,7 +97,7 @@ export class Shadows {
     return {
       around: (runner) =>
         remembering(runner, this.#options.limits.shadowBytes, (run) => {
-          made ??= run
+          made ??= run()
         }),
       answered: () => {
         const first = made
@@ -196,8 +196,12 @@ function ratio(behind: number, answered: number, canaryBehind: boolean): number 
   return canaryBehind ? behind / answered : answered / behind
 }
 
-/** The same runner. @param most bytes that are remembered of a run */
-function remembering(runner: Runner, most: number, made: (run: Made | 'too_large') => void): Runner {
+/**
+ * The same runner.
+ * @param most bytes that are remembered of a run
+ * @param made takes what a run was, and has it copied where it wants it
+ */
+function remembering(runner: Runner, most: number, made: (run: () => Made | 'too_large') => void): Runner {
   return {
     ...(runner.place && { place: runner.place }),
     checkCost: (model, runs, context) => runner.checkCost(model, runs, context),
@@ -208,7 +212,8 @@ function remembering(runner: Runner, most: number, made: (run: Made | 'too_large
       const before = ledger === undefined ? 0 : priceOf(ledger)
       const result = await runner.run(model, inputs, wanted, context)
       const cost = ledger === undefined ? 0 : priceOf(ledger) - before
-      made(bytesHeld(inputs) + bytesHeld(result.outputs) > most ? 'too_large' : runMade(inputs, wanted, result, cost))
+      const bytes = bytesHeld(inputs) + bytesHeld(result.outputs)
+      made(() => (bytes > most ? 'too_large' : runMade(inputs, wanted, result, cost)))
       return result
     },
   }

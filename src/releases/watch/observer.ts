@@ -38,8 +38,12 @@ export class CanaryObserver implements RequestObserver, ShadowWatch {
   }
 
   seen({ canary, generation, model }: Alias): void {
-    if (canary === undefined) return
     const known = this.#met.get(model)
+    if (canary === undefined) {
+      // Promoted, taken out or stopped: what its versions do from now on says nothing of a canary.
+      if (known !== undefined && known.trial.generation <= generation) this.#met.delete(model)
+      return
+    }
     if (known !== undefined && known.trial.generation >= generation) return
     this.#met.set(model, { trial: { model, generation, canary }, likes: new LikeRequests() })
   }

@@ -52,6 +52,22 @@ function setUp() {
 }
 
 describe('CanaryObserver', () => {
+  it.each([
+    ['promoted', { generation: 8, canary: undefined }],
+    ['stopped', { canary: undefined }],
+  ])('counts nothing of a canary that was %s', (_, ended) => {
+    const { counts, generations, observed, seen } = setUp()
+    seen()
+    // A copy that is older than what was read before ends no trial.
+    seen({ generation: 6, canary: undefined })
+    observed()
+    expect(generations).toEqual([7])
+    const before = counts()
+    seen(ended)
+    observed()
+    expect(counts()).toEqual(before)
+  })
+
   it('counts requests to both versions, and failures that may be theirs', () => {
     const { counts, observed, seen } = setUp()
     observed()
