@@ -39,7 +39,9 @@ export default defineConfig({
           name: 'node',
           expect,
           include: ['test/**/*.node.test.ts'],
-          testTimeout: 60_000,
+          // Against what hangs alone: a test passes however many others want the cores.
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
           // Tests load onnxruntime-node by themselves, as something to compare with.
           env: { ORT_DISABLE_TELEMETRY: '1' },
         },

@@ -1,18 +1,28 @@
+import { readStoredAlias } from '../../catalog/stored-alias.ts'
+import { VergeError } from '../../core/errors.ts'
+import { LIMITS } from '../../core/limits.ts'
 import { defineCommand } from '../command.ts'
 import { keysNaming } from '../keys/naming.ts'
 import { planRemoval, type RemovalPlan, type RemovalResult, remove } from '../push/removal.ts'
+import { spareVersions } from '../push/retention.ts'
 import { SIGNING_OPTIONS } from '../signing/options.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed, versionNamed } from '../target/names.ts'
 import { OPERATOR_OPTION } from '../target/operator.ts'
 import { withTarget } from '../target/session.ts'
-import { delayOf } from '../target/target.ts'
+import { delayOf, type Target } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { agreed } from '../terminal/confirm.ts'
 import { binarySize, counted } from '../terminal/format.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+import type { Progress } from '../terminal/progress.ts'
 
 const OPTIONS = {
+  keep: {
+    type: 'string',
+    value: 'N',
+    help: 'remove all versions but the live ones, the canary, where a rollback goes, and the N newest others',
+  },
   yes: { type: 'boolean', help: 'do not ask for confirmation' },
   'dry-run': { type: 'boolean', help: 'show what would be removed; change nothing' },
   ...TARGET_OPTIONS,
@@ -28,12 +38,14 @@ are kept. Shows what it would remove and asks for confirmation. To finish an int
 again.
 
 Usage: npx verge rm NAME[@VERSION] [options]
+       npx verge rm NAME --keep N [options]
 
 ${helpOf(OPTIONS)}
 
 Examples:
   npx verge rm digits@1
   npx verge rm digits --dry-run
+  npx verge rm digits --keep 3
   npx verge rm digits --yes --env staging
 
 ${TARGET_ENVIRONMENT}`
@@ -50,10 +62,12 @@ export const rmCommand = defineCommand({
     const model = modelNamed(name)
     if (version !== undefined) versionNamed(version)
     const dryRun = values['dry-run'] ?? false
+    const keep = keepOf(values.keep, version)
     const names = (all: readonly string[]) => listed(all, values.verbose ? all.length : MOST_NAMED)
     if (values.json && !values.yes && !dryRun)
       throw new UsageError('--json cannot ask for confirmation. Add --yes or --dry-run.')
     return withTarget(values, async ({ target, signal, progress }) => {
+      if (keep !== undefined) return keepNewest(target, model, keep, { ...values, dryRun, names, signal, progress })
       const plan = await planRemoval(target, model, version, signal)
       const keys = plan.whole ? await keysNaming(target.truth, model, { exactly: true, signal }) : undefined
       if (dryRun) {
@@ -72,6 +86,62 @@ export const rmCommand = defineCommand({
     })
   },
 })
+
+/** @throws UsageError */
+function keepOf(text: string | undefined, version: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (version !== undefined) throw new UsageError('--keep chooses the versions itself: leave out @VERSION.')
+  if (!/^\d{1,6}$/.test(text)) throw new UsageError('--keep must be a whole number from 0 on.')
+  return Number(text)
+}
+
+interface KeepOptions {
+  readonly dryRun: boolean
+  readonly yes?: boolean | undefined
+  readonly json?: boolean | undefined
+  readonly names: Names
+  readonly signal: AbortSignal
+  readonly progress: Progress
+}
+
+/** Removes what `--keep` leaves out, one version after the other. Interrupted, it continues when it is run again. */
+async function keepNewest(
+  target: Target,
+  model: string,
+  keep: number,
+  { dryRun, json, names, progress, signal, yes }: KeepOptions,
+): Promise<string> {
+  const stored = await readStoredAlias(target.truth, model, LIMITS.aliasBytes, signal)
+  if (stored === null) throw new VergeError('model_not_found', `There is no model "${model}".`, { details: { model } })
+  const versions = spareVersions(stored.value, keep)
+  const removed: { readonly version: string; readonly result: RemovalResult }[] = []
+  const said = (): string => JSON.stringify({ model, keep, versions, dryRun, removed }, null, 2)
+  if (versions.length === 0) return json ? said() : `Model ${model} has no versions beyond those. Nothing was changed.`
+  const what = `${counted(versions.length, 'version')} of model ${model}: ${names(versions)}`
+  if (dryRun) return json ? said() : `To be removed from ${target.label}: ${what}\nNothing was changed (--dry-run).`
+  if (!yes) {
+    progress.close()
+    console.error(`To be removed from ${target.label}: ${what}`)
+    if (!(await agreed('Remove them?', signal))) return 'Nothing was changed.'
+  }
+  for (const version of versions) {
+    const plan = await planRemoval(target, model, version, signal)
+    removed.push({ version, result: await remove(target, plan, { signal, progress }) })
+  }
+  const results = removed.map(({ result }) => result)
+  const harmed = results.flatMap((result) => result.harmed)
+  const unreadable = [...new Set(results.flatMap((result) => result.unreadable))]
+  if (harmed.length > 0 || unreadable.length > 0) process.exitCode = 1
+  if (json) return said()
+  const chunks = results.reduce((sum, each) => sum + each.chunks, 0)
+  const size = results.reduce((sum, each) => sum + each.bytes, 0)
+  return [
+    `Removed ${what}, and ${counted(chunks, 'chunk')} of weights (${binarySize(size)}).`,
+    ...(unreadable.length > 0 ? [staying(unreadable, names)] : []),
+    ...(harmed.length > 0 ? [lacking(harmed, names)] : []),
+    delayOf(target),
+  ].join('\n')
+}
 
 type Names = (all: readonly string[]) => string
 
@@ -118,9 +188,13 @@ function describeResult(
     )
   }
   if (harmed.length > 0) {
-    lines.push(`Versions that were pushed during the removal lack chunks now: ${names(harmed)}. Push them again.`)
+    lines.push(lacking(harmed, names))
   }
   return lines.join('\n')
+}
+
+function lacking(harmed: readonly string[], names: Names): string {
+  return `Versions that were pushed during the removal lack chunks now: ${names(harmed)}. Push them again.`
 }
 
 function staying(unreadable: readonly string[], names: Names): string {

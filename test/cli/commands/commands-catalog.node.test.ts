@@ -257,6 +257,25 @@ describe('release', () => {
 })
 
 describe('rm', () => {
+  it('keeps the newest versions, the live ones, and where a rollback goes', async () => {
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    for (const version of ['1', '2', '3', '4', '5', '6']) {
+      await pushModel(target, packedOf('m', pattern(900, Number(version)), { version }), { live: version !== '6' })
+    }
+    await target.dispose()
+    // 5 answers, a rollback goes to 4; of 1, 2, 3 and 6 the newest one stays
+    await expect(run(rmCommand, 'm@1', '--keep', '1')).rejects.toThrow('leave out @VERSION')
+    await expect(run(rmCommand, 'm', '--keep', 'x')).rejects.toThrow('a whole number')
+    await expect(run(rmCommand, 'none', '--keep', '1', '--yes')).rejects.toMatchObject({ code: 'model_not_found' })
+    expect(await run(rmCommand, 'm', '--keep', '1', '--dry-run')).toMatch(/3 versions of model m: 1, 2, 3\nNothing was/)
+    const { removed, versions } = JSON.parse(await run(rmCommand, 'm', '--keep', '1', '--yes', '--json'))
+    expect(versions).toEqual(['1', '2', '3'])
+    expect(removed).toMatchObject([{ version: '1', result: { chunks: 1, harmed: [] } }, {}, {}])
+    const { versions: left } = JSON.parse(await run(modelsCommand, 'm', '--json'))
+    expect(left.map(({ version }: { version: string }) => version).sort()).toEqual(['4', '5', '6'])
+    expect(await run(rmCommand, 'm', '--keep', '1', '--yes')).toContain('Nothing was changed')
+  })
+
   it('asks, looks only, and removes', async () => {
     await fill()
     await expect(run(rmCommand, 'm')).rejects.toThrow('Run it with --yes')
