@@ -112,8 +112,8 @@ export class SessionCache {
 
   /** Of each loaded session that is known by its version. */
   get memory(): readonly SessionMemory[] {
-    return [...this.#entries.values()].flatMap(({ bytes, of, session }) =>
-      of === undefined ? [] : [{ model: of.model, usedBytes: session.bytes, grantedBytes: bytes }],
+    return [...this.#entries.values()].flatMap(({ asked, of, session }) =>
+      of === undefined ? [] : [{ model: of.model, usedBytes: session.bytes, grantedBytes: asked }],
     )
   }
 
@@ -278,6 +278,7 @@ export class SessionCache {
       const entry: Entry = {
         session,
         ...(of && { of }),
+        asked: request.bytes,
         bytes: Math.max(session.bytes, request.bytes),
         pinned: request.pinned,
         lastUsed: ++this.#uses,

@@ -17,6 +17,9 @@ export interface Reservation {
 export interface Entry {
   readonly of?: SessionOwner
   readonly session: Session
+  /** Bytes that its manifest asks for. */
+  readonly asked: number
+  /** Those, or what it holds where that is more. */
   readonly bytes: number
   pinned: boolean
   lastUsed: number

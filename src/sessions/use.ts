@@ -19,7 +19,7 @@ export interface SessionMemory {
   readonly model: string
   /** Bytes that the engine holds for it. */
   readonly usedBytes: number
-  /** Bytes that it counts for, by its manifest or by what it holds if that is more. */
+  /** Bytes that its manifest asks for. */
   readonly grantedBytes: number
 }
 
