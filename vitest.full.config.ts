@@ -14,7 +14,8 @@ export default defineConfig({
     globalSetup: ['test/fixtures/node/chromium-setup.ts'],
     testTimeout: 600_000,
     hookTimeout: 120_000,
-    fileParallelism: false,
+    // Two files at a time: each waits for processes of its own most of the time, and none is by the clock.
+    maxWorkers: 2,
     // What is polled for comes soon, and late on a machine that is busy with other things.
     expect: { poll: { timeout: 20_000 } },
   },
