@@ -1,7 +1,5 @@
 import type { Context } from 'hono'
-import { authorize } from '../../access/authorize.ts'
 import { VergeError } from '../../core/errors.ts'
-import { refusedCredential } from '../../inference/access.ts'
 import {
   asksForOpenMetrics,
   exposition,
@@ -9,23 +7,11 @@ import {
   PROMETHEUS_TEXT,
 } from '../../telemetry/metrics/exposition.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
+import { assertSeesFigures } from '../figures.ts'
 
 /** What all isolates have counted, for Prometheus. @throws unauthorized, forbidden, not_implemented */
 export async function metrics(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
-  const caller = c.get('caller')
-  if (!authorize(caller, null, 'metrics')) {
-    const needed = 'metrics are for the operator, and for keys that allow "metrics"'
-    if (caller.kind !== 'anonymous') {
-      throw new VergeError(
-        'forbidden',
-        'Your credential does not allow reading metrics. Use a key that allows "metrics".',
-      )
-    }
-    throw (
-      refusedCredential(caller, needed) ??
-      new VergeError('unauthorized', 'Metrics need a key. Send it as "Authorization: Bearer <key>".')
-    )
-  }
+  assertSeesFigures(c.get('caller'), 'metrics')
   if (deps.metrics === undefined) {
     throw new VergeError(
       'not_implemented',

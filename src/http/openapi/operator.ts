@@ -57,7 +57,7 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
       get: {
         operationId: 'metrics',
         tags: ['service'],
-        summary: 'What all isolates have counted (operator, and keys that allow "metrics")',
+        summary: 'What all isolates have counted (operator, and keys that allow "metrics" for all models)',
         responses: {
           200: {
             description: "The metrics, in Prometheus' text format or, by `Accept`, in OpenMetrics'",

@@ -71,7 +71,7 @@ export const METRICS = {
   },
   verge_store_reads_total: {
     type: 'counter',
-    help: 'Reads of a storage layer ("memory", "kv", "r2") by what was read, "hit", "miss" or "failed".',
+    help: 'Reads of a storage layer ("kv", "r2") by what was read, "hit", "miss" or "failed".',
     labels: ['layer', 'kind', 'outcome'],
     source: 'count',
   },

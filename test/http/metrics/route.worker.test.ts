@@ -5,12 +5,12 @@ import { mergeReadings } from '../../../src/telemetry/metrics/merge.ts'
 import { assertExposition } from '../../fixtures/exposition.ts'
 import { type TestAppOptions, testApp } from '../../fixtures/http.ts'
 
-const granted = (actions: readonly string[]): Caller => ({
+const granted = (actions: readonly string[], models: readonly string[] = ['*']): Caller => ({
   kind: 'granted',
   by: 'key',
   principal: 'key:one',
   name: 'One',
-  grant: grantSchema.parse({ models: ['*'], actions }),
+  grant: grantSchema.parse({ models, actions }),
 })
 
 const metrics: NonNullable<TestAppOptions['metrics']> = {
@@ -24,6 +24,8 @@ describe('GET /metrics', () => {
     expect(await statusFor({ kind: 'operator' })).toBe(200)
     expect(await statusFor(granted(['metrics']))).toBe(200)
     expect(await statusFor(granted(['infer']))).toBe(403)
+    // Its answer names every model, private ones too.
+    expect(await statusFor(granted(['metrics'], ['shop-*']))).toBe(403)
     expect(await statusFor({ kind: 'anonymous' })).toBe(401)
     expect(await statusFor({ kind: 'operator' }, {})).toBe(501)
     expect(await statusFor({ kind: 'anonymous' }, {})).toBe(401)
