@@ -95,9 +95,11 @@ export class CanaryReporter {
 
   async #later(entry: Entry, now: number): Promise<void> {
     const { clock, limits } = this.#options
-    entry.appointed = { at: now, ms: limits.canaryFlushMs }
+    const appointed = { at: now, ms: limits.canaryFlushMs }
+    entry.appointed = appointed
     await clock.sleep(limits.canaryFlushMs)
-    entry.appointed = undefined
+    // Another one may have been made since, where the clock has jumped.
+    if (entry.appointed === appointed) entry.appointed = undefined
     if (!isWithin(entry.busy, clock.now())) await this.#handOver(entry)
   }
 
