@@ -50,8 +50,8 @@ async function cpuOf(work: () => unknown): Promise<number> {
   return system + user
 }
 
-/** By how much the CPU time grows where the input is twice as long. */
-async function growthOf(work: (units: number) => unknown, units: number): Promise<number> {
+/** By how much the CPU time grows from some units to twice as many. */
+async function measuredGrowth(work: (units: number) => unknown, units: number): Promise<number> {
   await work(units)
   let [short, long] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -61,6 +61,19 @@ async function growthOf(work: (units: number) => unknown, units: number): Promis
     if (short > 0 && long <= LINEAR_TIME ** 2 * short) break
   }
   return Math.sqrt(long / short)
+}
+
+/**
+ * The least growth at three lengths. Where the work grows with the square it does so at each of them, while what a machine
+ * does besides, such as collecting the garbage of a length that has just outgrown a cache, belongs to one.
+ */
+async function growthOf(work: (units: number) => unknown, units: number): Promise<number> {
+  let least = Number.POSITIVE_INFINITY
+  for (const length of [units, 2 * units, 3 * units]) {
+    least = Math.min(least, await measuredGrowth(work, length))
+    if (least <= LINEAR_TIME) break
+  }
+  return least
 }
 
 const UNITS = 5_000
@@ -135,15 +148,11 @@ describe('normalizers', () => {
     { type: 'Prepend', prepend: '\u2581' },
     { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: true, lowercase: true },
     { type: 'Sequence', normalizers: [{ type: 'NFD' }, { type: 'StripAccents' }, { type: 'NFKC' }] },
-  ])(
-    '$type',
-    async (config) => {
-      const charsmaps: Uint8Array[] = []
-      const normalizer = normalizerOf(compileStep(config, charsmaps), charsmaps)
-      await expectLinear(config.type, (text) => normalizer(alignedOf(text)))
-    },
-    60_000,
-  )
+  ])('$type', async (config) => {
+    const charsmaps: Uint8Array[] = []
+    const normalizer = normalizerOf(compileStep(config, charsmaps), charsmaps)
+    await expectLinear(config.type, (text) => normalizer(alignedOf(text)))
+  })
 })
 
 /** The patterns of published tokenizers. */
@@ -172,14 +181,10 @@ describe('pre-tokenizers', () => {
     { type: 'ByteLevel', add_prefix_space: true, use_regex: true },
     { type: 'Sequence', pretokenizers: [{ type: 'WhitespaceSplit' }, { type: 'Punctuation' }, { type: 'Digits' }] },
     ...Object.values(PATTERNS).map((Regex) => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated' })),
-  ])(
-    '$type',
-    async (config) => {
-      const preTokenizer = preTokenizerOf(compileStep(config, []))
-      await expectLinear(config.type, (text) => preTokenizer(alignedOf(text)))
-    },
-    60_000,
-  )
+  ])('$type', async (config) => {
+    const preTokenizer = preTokenizerOf(compileStep(config, []))
+    await expectLinear(config.type, (text) => preTokenizer(alignedOf(text)))
+  })
 })
 
 describe('models', () => {
@@ -240,13 +245,9 @@ describe('decoders', () => {
         { type: 'Strip', content: ' ', start: 1, stop: 0 },
       ],
     },
-  ])(
-    '$type',
-    async (config) => {
-      await expectLinear(String(config?.type), (text) => joinedTokens([...text], config && compileStep(config, [])))
-    },
-    60_000,
-  )
+  ])('$type', async (config) => {
+    await expectLinear(String(config?.type), (text) => joinedTokens([...text], config && compileStep(config, [])))
+  })
 
   it('write token by token, and hold back what a stop string may begin with', async () => {
     const tokenizer = parse(fileOf('BPE, bytes'))
@@ -258,7 +259,7 @@ describe('decoders', () => {
       for (let i = 0; i < count; i++) strings.push(detokenizer.push(id))
     }, 1_000)
     expect(growth).toBeLessThanOrEqual(LINEAR_TIME)
-  }, 60_000)
+  })
 })
 
 describe('chats', () => {
@@ -284,7 +285,7 @@ describe('chats', () => {
         LINEAR_TIME,
       )
     }
-  }, 60_000)
+  })
 
   it('are written by the templates of published models', async () => {
     const control = new ControlText({ addedTexts: new Map([[1, '<|end|>']]), special: new Set([1]) })
@@ -305,7 +306,7 @@ describe('chats', () => {
       }, LIMITS.chatMessages / 4)
       expect(growth, source.slice(0, 200)).toBeLessThanOrEqual(LINEAR_TIME)
     }
-  }, 60_000)
+  })
 })
 
 describe('whole tokenizers', () => {
@@ -315,13 +316,12 @@ describe('whole tokenizers', () => {
       const tokenizer = parse({ ...fileOf(name), post_processor: { type: 'ByteLevel', trim_offsets: true } })
       await expectLinear(name, (text) => tokenizer.encode(text, Number.POSITIVE_INFINITY))
     },
-    60_000,
   )
 
   it('of the review model that ships with Verge', async () => {
     const tokenizer = TextTokenizer.parse(readFileSync(join(ROOT, 'models/reviews/tokenizer.json')))
     await expectLinear('reviews', (text) => tokenizer.encode(text, Number.POSITIVE_INFINITY))
-  }, 60_000)
+  })
 })
 
 describe('tasks, until their run is priced', () => {
@@ -340,50 +340,46 @@ describe('tasks, until their run is priced', () => {
     post_processor: { type: 'BertProcessing', sep: ['[UNK]', 0], cls: ['[UNK]', 0] },
   }
 
-  it.each(bodies)(
-    '%s',
-    async (name, body) => {
-      const tokenizer = parse(file)
-      const priced = new Error('priced')
-      const input = (each: string) => ({ name: each, datatype: 'INT64' as const, shape: ['batch', 'length'] })
-      const manifest = {
-        model: 'm',
-        version: '1',
-        task: name,
-        text: { maxTokens: 128 },
-        labels: ['entailment', 'other'],
-        inputs: ['input_ids', 'attention_mask'].map(input),
-        outputs: [{ name: 'out', datatype: 'FP32', shape: ['batch', 2] }],
-        artifacts: [],
-      } as unknown as Manifest
-      const clock = new ManualClock()
-      let pauses = 0
-      const lane = new WorkLane({
-        clock: { now: () => clock.now(), after: () => () => {}, sleep: async () => void pauses++ },
-        stepsBetweenPauses: LIMITS.stepsBetweenPauses,
-        leaseMs: 1_000,
-      })
-      const { signal } = new AbortController()
-      const execute = async (text: string): Promise<void> => {
-        const model = {
-          manifest,
-          file: async <T>() => tokenizer as T,
-          checkCost: () => {
-            throw priced
-          },
-          perform: <T>(work: Parameters<WorkLane['perform']>[0]) => lane.perform(work, signal) as Promise<T>,
-        }
-        const refused = await tasks[name]
-          .execute({ kind: 'json', value: body(text) }, model as never, async () => new Map())
-          .catch((error: unknown) => error)
-        // Blank and too long texts are refused before that.
-        if (refused !== priced && !isVergeError(refused)) throw refused
+  it.each(bodies)('%s', async (name, body) => {
+    const tokenizer = parse(file)
+    const priced = new Error('priced')
+    const input = (each: string) => ({ name: each, datatype: 'INT64' as const, shape: ['batch', 'length'] })
+    const manifest = {
+      model: 'm',
+      version: '1',
+      task: name,
+      text: { maxTokens: 128 },
+      labels: ['entailment', 'other'],
+      inputs: ['input_ids', 'attention_mask'].map(input),
+      outputs: [{ name: 'out', datatype: 'FP32', shape: ['batch', 2] }],
+      artifacts: [],
+    } as unknown as Manifest
+    const clock = new ManualClock()
+    let pauses = 0
+    const lane = new WorkLane({
+      clock: { now: () => clock.now(), after: () => () => {}, sleep: async () => void pauses++ },
+      stepsBetweenPauses: LIMITS.stepsBetweenPauses,
+      leaseMs: 1_000,
+    })
+    const { signal } = new AbortController()
+    const execute = async (text: string): Promise<void> => {
+      const model = {
+        manifest,
+        file: async <T>() => tokenizer as T,
+        checkCost: () => {
+          throw priced
+        },
+        perform: <T>(work: Parameters<WorkLane['perform']>[0]) => lane.perform(work, signal) as Promise<T>,
       }
-      await expectLinear(name, execute)
-      expect(clock.now()).toBe(0)
-    },
-    60_000,
-  )
+      const refused = await tasks[name]
+        .execute({ kind: 'json', value: body(text) }, model as never, async () => new Map())
+        .catch((error: unknown) => error)
+      // Blank and too long texts are refused before that.
+      if (refused !== priced && !isVergeError(refused)) throw refused
+    }
+    await expectLinear(name, execute)
+    expect(clock.now()).toBe(0)
+  })
 
   it('lets the event loop turn while a long text is read', async () => {
     let pauses = 0
