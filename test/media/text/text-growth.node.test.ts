@@ -130,6 +130,14 @@ const fileOf = (name: keyof typeof golden.cases) => golden.cases[name].file
 const parse = (file: unknown, counter?: StepCounter): TextTokenizer =>
   TextTokenizer.parse(new TextEncoder().encode(JSON.stringify(file)), counter)
 
+it('finds work that grows with the square of its input', async () => {
+  let sum = 0
+  const work = (units: number): void => {
+    for (let i = 0; i < (units * units) / 16; i++) sum = (sum ^ i) >>> 1
+  }
+  expect(await growthOf(work, UNITS)).toBeGreaterThan(LINEAR_TIME)
+})
+
 describe('normalizers', () => {
   // One rule, "①" to "1": a double array whose node for the bytes e2 91 a0 has a value.
   it.each([
