@@ -54,7 +54,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.use(placementHints())
   app.use(caller(deps))
   if (deps.tracer !== undefined) app.use(traced(deps.tracer))
-  app.use(resultCache())
+  app.use(resultCache(config.deadlineMs))
   app.use(answered(logger, deps.requestLog))
 
   // Each by the paths of its addresses: see http/addresses.ts.

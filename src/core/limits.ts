@@ -613,6 +613,12 @@ export const LIMITS = {
   canaryModels: 256,
   /** Isolates whose last report an object remembers, so that none is counted twice. Each lives for hours. */
   canarySources: 2_000,
+  /** Requests in one report: no isolate sees more while an object is away. */
+  canaryReportCount: 1e9,
+  /** Characters of an isolate's name and of a digest. */
+  canaryReportText: 128,
+  /** A trial that nobody has reported of for so long may be of a model that was removed: no isolate has an alias for as long. */
+  canaryForgottenMs: 600_000,
   /** A try to take a canary out that takes longer is made again. */
   canaryStopMs: 20_000,
   /** Between two tries at most, however often R2 has failed: the isolates have stopped using the canary meanwhile. */

@@ -71,6 +71,7 @@ export async function withTimeout<T>(
   const ms = Math.max(1, timeout / MICROSECONDS)
   const deadline = clock.now() + ms
   if (context.deadline !== undefined && context.deadline <= deadline) return work(context)
+  if (context.ledger !== undefined) context.ledger.paced = true
   const controller = new AbortController()
   const { signal } = context
   const release = onAbort(signal, () => controller.abort(abortError(signal)))

@@ -59,6 +59,7 @@ export async function forwardToOrigin<A>(
     const request = await forwarding.request(ticket)
     const begun = clock.now()
     notePlace(context.ledger, 'origin')
+    if (context.ledger !== undefined && request.body instanceof ReadableStream) context.ledger.paced = true
     const answered = await decision.send(request, context)
     notePlace(context.ledger, 'origin', answered.origin)
     if (context.ledger !== undefined) context.ledger.originStatus = answered.response.status
@@ -109,15 +110,23 @@ function booked(
   const told = readUsage(response.headers.get(USAGE_HEADER))
   response.headers.delete(USAGE_HEADER)
   const { body } = response
+  const streamed = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false
+  if (!streamed) ledger.originFirstMs = ms()
   // Only for those who are counted is anything read on the way.
   if (told !== undefined || body === null || !response.ok || !slot.watched) {
     bookUsage(ledger, told, { ms: ms(), usdPerHour })
     return { answered, handOver() {} }
   }
   const reader = new UsageReader()
-  const streamed = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false
   let [ended, handedOver] = [false, false]
-  const passed = watched(body, reader, () => {
+  const read = {
+    push(piece: Uint8Array): void {
+      // Headers of a stream come before anything is computed.
+      if (streamed) ledger.originFirstMs ??= ms()
+      reader.push(piece)
+    },
+  }
+  const passed = watched(body, read, () => {
     bookUsage(ledger, reader.usage(streamed), { ms: ms(), usdPerHour })
     ended = true
     if (handedOver) slot.done()

@@ -63,6 +63,7 @@ export async function infer<A>(deps: InferenceDeps, access: Access, inference: I
     else slot.take()
     throwIfAborted(context.signal)
     const named = await read?.(slot)
+    if (version !== undefined && context.ledger !== undefined) context.ledger.named = true
     const alias: Alias = known ?? (await allowedModel(access, named ?? '', told))
     const asked = settled
       ? noted(context.ledger, await serving.resolve(alias, version, context))

@@ -62,8 +62,8 @@ export class ObservedRequest {
   }
 
   #observation(ledger: RunLedger, failure: unknown): RequestObservation {
-    const { cache, inputTokens, model, origin, originMs, originUnits, outputTokens, place, start, timings, units } =
-      ledger
+    const { cache, inputTokens, model, origin, originFirstMs, originMs, originUnits, outputTokens } = ledger
+    const { named, paced, place, start, timings, units } = ledger
     const [name, version] = model?.split('@', 2) ?? []
     const { via = this.#options.via } = this.#access
     return {
@@ -74,6 +74,9 @@ export class ObservedRequest {
       via,
       code: codeOf(failure, ledger.originStatus),
       ...(this.#options.continued === true && { continued: true }),
+      ...(named && { named }),
+      ...(paced && { paced }),
+      ...(isExcused(failure, ledger) && { excused: true }),
       ...(start !== undefined && { start }),
       units,
       originUnits,
@@ -82,9 +85,22 @@ export class ObservedRequest {
       ...(cache !== undefined && { cache }),
       ...timings,
       ...(place === 'origin' && { originMs }),
+      ...(place === 'origin' && originFirstMs !== undefined && { originFirstMs }),
       totalMs: Math.max(0, this.#deps.clock.now() - this.#begun),
     }
   }
+}
+
+/** Whether another version had failed in the same way, whatever it is: see `RequestObservation.excused`. */
+function isExcused(failure: unknown, { paced, place }: RunLedger): boolean {
+  // Until a run begins, the request waits for its body.
+  if (isVergeError(failure, 'deadline_exceeded')) return paced === true || place === undefined
+  return isSlowStore(failure)
+}
+
+/** Whether a store did not give weights in time. For those that are missing or damaged, nobody is told to ask again. */
+export function isSlowStore(failure: unknown): boolean {
+  return isVergeError(failure, 'weights_unavailable') && failure.retryAfter !== undefined
 }
 
 /** What an origin's own refusal comes to: its body, which may say more, is the caller's. */

@@ -149,6 +149,7 @@ export class RpcService {
   ): Promise<T> {
     const { deadlineMs } = this.#deps.config
     const { cache, signal, sticky: asked, timeoutMs = deadlineMs } = options
+    if (timeoutMs < deadlineMs) ledger.paced = true
     return withCall(
       this.#deps,
       {

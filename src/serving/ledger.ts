@@ -75,6 +75,12 @@ export interface RunLedger {
   lookups: number
   /** The version that answers, as `name@version`, as soon as it is known. */
   model?: string
+  /** The caller named the version. */
+  named?: true
+  /** How long the request takes is up to its caller, too: it set a shorter deadline, or its body or answer is passed on as it comes. */
+  paced?: true
+  /** Milliseconds until an origin began to answer, where its answer is passed on. */
+  originFirstMs?: number
   /** Where it ran last, or was to run when it failed; left out: nowhere yet. */
   place?: Place
   /** The origin's name, where one answered. */

@@ -15,6 +15,12 @@ export interface RequestObservation {
   readonly code: 'ok' | ErrorCode
   /** Part of a request that was told of when it began: a message of a stream. */
   readonly continued?: boolean
+  /** Its caller named the version. */
+  readonly named?: true
+  /** How long it took was also up to its caller. */
+  readonly paced?: true
+  /** It failed by its caller's pace, or by a store that did not answer: whichever version had failed so. */
+  readonly excused?: true
   readonly start?: 'warm' | 'cold' | 'cached'
   /** What was charged, in a manifest's units, at origins too. */
   readonly units: number
@@ -28,6 +34,8 @@ export interface RequestObservation {
   readonly queueMs?: number
   readonly runMs?: number
   readonly originMs?: number
+  /** Until an origin began to answer, where its answer was passed on: what the answer's reader cannot delay. */
+  readonly originFirstMs?: number
   readonly totalMs?: number
 }
 

@@ -10,6 +10,7 @@ import { ManualClock } from '../fixtures/clock.ts'
 import { OPERATOR, type TestAppOptions, testApp, testModel } from '../fixtures/http.ts'
 import { END, wordsTokenizer } from '../fixtures/language.ts'
 import { MemoryStore } from '../fixtures/memory-store.ts'
+import { meteringOf } from '../fixtures/metering.ts'
 
 const TENSORS = {
   inputs: [{ name: 'x', datatype: 'FP32' as const, shape: [-1] }],
@@ -207,6 +208,27 @@ describe('a request that an origin is to answer', () => {
     const { placement, post } = setUp({ limits: { replayableBodyBytes: 8 } })
     expect((await post(INFER, BODY, headers)).status).toBe(200)
     expect(placement.sent[0]).toMatchObject({ body: BODY, streamed: true })
+  })
+
+  it('says what its caller can delay, and when the origin began to answer', async () => {
+    const { placement, post } = setUp({ limits: { replayableBodyBytes: 200 }, metering: meteringOf().metering })
+    const paced = async (path: string, body: unknown, headers = {}) => {
+      await (await post(path, body, headers)).text()
+      return placement.sent.at(-1)?.context.ledger?.paced
+    }
+    const sent = { ...sized(BODY), 'verge-timeout-ms': '600000' }
+    expect(await paced(INFER, BODY, sent)).toBeUndefined()
+    expect(placement.sent.at(-1)?.context.ledger?.originFirstMs).toBeDefined()
+    expect(await paced(INFER, BODY, { ...sent, 'verge-timeout-ms': '500' })).toBe(true)
+    // Its length is not declared: it is passed on as it comes.
+    expect(await paced(INFER, BODY)).toBe(true)
+    placement.answer = () => new Response('data: {}\n\n', { headers: { 'content-type': 'text/event-stream' } })
+    const streamed = { model: 'writer', prompt: 'x', stream: true }
+    await post('/v1/completions', streamed)
+    // Headers of a stream come before anything is computed.
+    expect(placement.sent.at(-1)?.context.ledger?.originFirstMs).toBeUndefined()
+    await (await post('/v1/completions', streamed)).text()
+    expect(placement.sent.at(-1)?.context.ledger?.originFirstMs).toBeDefined()
   })
 
   it('takes no place among those that are computed here', async () => {

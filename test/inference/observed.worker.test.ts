@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Caller } from '../../src/access/authorize.ts'
 import { VergeError } from '../../src/core/errors.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
+import { type CallContext, withTimeout } from '../../src/inference/call.ts'
 import { type Inference, infer } from '../../src/inference/infer.ts'
 import type { Slot } from '../../src/inference/slot.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
@@ -126,6 +127,31 @@ describe('an observer', () => {
     const { ask, seen } = setUp()
     await ask(async () => {}, { continued: true, settled: true, version: '2' })
     expect(seen).toMatchObject([{ model: 'sums', version: '2', continued: true, code: 'ok' }])
+  })
+
+  it('is told who named the version, who set the pace, and which failures are of neither version', async () => {
+    const asked = async (more: Partial<Inference<void>>, work: (context: CallContext) => Promise<void>) => {
+      const { ask, context, seen } = setUp()
+      await ask(() => work(context), more).catch(() => {})
+      const [{ excused, named, paced } = {}] = seen
+      return { excused, named, paced }
+    }
+    const failing = (error: VergeError) => () => Promise.reject(error)
+    const late = new VergeError('deadline_exceeded', 'Too late.')
+    expect(await asked({ version: '2' }, async () => {})).toEqual({ named: true })
+    expect(await asked({}, async () => {})).toEqual({})
+    // Nothing ran yet: the body was waited for.
+    expect(await asked({}, failing(late))).toEqual({ excused: true })
+    const begun = ({ ledger }: CallContext): Promise<never> => {
+      notePlace(ledger, 'edge')
+      return Promise.reject(late)
+    }
+    expect(await asked({}, begun)).toEqual({})
+    const hurried = (context: CallContext) => withTimeout(1, context, new ManualClock(), begun)
+    expect(await asked({}, hurried)).toEqual({ excused: true, paced: true })
+    const slowStore = new VergeError('weights_unavailable', 'Not read in time.', { retryAfter: 1 })
+    expect(await asked({}, failing(slowStore))).toEqual({ excused: true })
+    expect(await asked({}, failing(new VergeError('weights_unavailable', 'Missing.')))).toEqual({})
   })
 
   it('that throws fails no request', async () => {

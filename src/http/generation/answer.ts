@@ -62,11 +62,13 @@ async function streamed(
   writer: AnswerWriter,
 ): Promise<Response> {
   const reader = new StreamReader(deps, c)
+  const { ledger } = c.get('context')
   const items = source.events(reader.signal)
   let last = -1
   let failure: unknown
   try {
     const first = await items.next()
+    if (ledger !== undefined) ledger.paced = true
     slot?.keep()
     const body = byteStream<AnswerEvent>({
       items: preceded(first, items),

@@ -133,10 +133,12 @@ function degrees(value: unknown, most: number): number | undefined {
  * Opens the result cache to a request, as far as its `Cache-Control` allows, and says what came of it; and notes whose request
  * it is, for the choice of a version. Stands behind the middleware that learns who is calling: results of private models are
  * kept for each caller alone.
+ * @param deadlineMs of requests that ask for no shorter one
  */
-export function resultCache(): MiddlewareHandler<AppEnv> {
+export function resultCache(deadlineMs: number): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const ledger = openLedger()
+    if (Number(c.req.header(TIMEOUT_HEADER) ?? deadlineMs) < deadlineMs) ledger.paced = true
     const caller = c.get('caller')
     // The Worker that passes a request on to this origin has decided what its caller's plan allows.
     const bounds = caller.kind === 'relayed' ? c.req.header(BOUNDS_HEADER) : undefined

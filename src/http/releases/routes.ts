@@ -44,7 +44,8 @@ export function releasesRoutes(deps: AppDeps): Hono<AppEnv> {
     }
     if (generation !== alias.generation) return c.json<ProbesAnswer>({ verdict: 'outdated' })
     const counts = probedCounts(canary, pairs)
-    const report = { source: `probe:${source}`, seq, generation, canary, counts }
+    const digest = alias.versions[canary.version]
+    const report = { source: `probe:${source}`, seq, generation, canary, digest, counts }
     const { verdict } = await reader.report(alias.model, report, signal)
     return c.json<ProbesAnswer>({ verdict })
   })

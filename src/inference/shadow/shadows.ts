@@ -10,6 +10,7 @@ import type { Placement } from '../../placement/placement.ts'
 import { openLedger } from '../../serving/ledger.ts'
 import type { Models, ResolvedModel, Runner, RunResult } from '../../serving/serving.ts'
 import type { CallContext } from '../call.ts'
+import { isSlowStore } from '../observed.ts'
 import { type Agreement, compareOutputs, meaningOf } from './compare.ts'
 
 /** What has become of one comparison. */
@@ -173,7 +174,7 @@ export class Shadows {
         ...(timeRatio !== undefined && { timeRatio }),
       }
     } catch (error) {
-      if (signal.aborted) return { kind: 'skipped' }
+      if (signal.aborted || isSlowStore(error)) return { kind: 'skipped' }
       return { kind: 'failed', code: isVergeError(error) ? error.code : 'internal' }
     } finally {
       callOff()

@@ -6,11 +6,20 @@ import type { Limits } from '../../core/limits.ts'
 import { type Clock, type Logger, untilLate } from '../../core/runtime.ts'
 import { KeptWatch } from './kept-watch.ts'
 import type { CanaryWatchClient, CanaryWatchState, WatchReply, WatchReport } from './report.ts'
+import { soundReport } from './sound.ts'
 
 export interface CanaryWatchDeps {
   /** Its `now` must count from 1970. */
   readonly clock: Clock
-  readonly limits: Pick<Limits, 'canarySources' | 'canaryStopMs' | 'canaryStopRetryMs'>
+  readonly limits: Pick<
+    Limits,
+    | 'canaryForgottenMs'
+    | 'canaryReportCount'
+    | 'canaryReportText'
+    | 'canarySources'
+    | 'canaryStopMs'
+    | 'canaryStopRetryMs'
+  >
   readonly logger: Logger
   /** Takes a model's canary out of the stored alias. May be repeated. */
   readonly stop: (model: string, stop: CanaryStop) => Promise<StopOutcome>
@@ -34,8 +43,14 @@ export class CanaryWatchObject extends DurableObject implements CanaryWatchClien
   }
 
   async report(report: WatchReport): Promise<WatchReply> {
-    const { clock } = this.#deps
-    const reply = this.#watch.report(this.ctx.id.name ?? '', report, clock.now())
+    const { clock, limits, logger } = this.#deps
+    const sound = soundReport(report, limits)
+    // Refused, it would come again and again.
+    if (sound === undefined) {
+      logger.warn('canary_report_unsound', { model: this.ctx.id.name })
+      return { verdict: 'continue' }
+    }
+    const reply = this.#watch.report(this.ctx.id.name ?? '', sound, clock.now())
     // Asked with every report, in case an object was reset before the alarm was set.
     if (this.#watch.pendingStop !== undefined && (await this.ctx.storage.getAlarm()) === null) {
       await this.ctx.storage.setAlarm(clock.now())

@@ -60,7 +60,7 @@ const BLAME: Readonly<Record<ErrorCode, Blame>> = {
   not_implemented: 'neither',
   origin_unavailable: 'neither',
   origin_failed: 'version',
-  placement_impossible: 'version',
+  placement_impossible: 'request',
   engine_aborted: 'version',
   session_lost: 'version',
   internal: 'version',

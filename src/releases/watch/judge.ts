@@ -73,10 +73,12 @@ export interface WatchState {
   readonly logs: readonly number[]
 }
 
+const NO_GROUP: Group = { canary: NO_COUNTS.canary, stable: NO_COUNTS.stable }
+
 export function newWatch(rules: CanaryRules): WatchState {
   return {
     total: NO_COUNTS,
-    open: { canary: NO_COUNTS.canary, stable: NO_COUNTS.stable },
+    open: NO_GROUP,
     logs: noEvidence(rules.errors),
   }
 }
@@ -84,17 +86,19 @@ export function newWatch(rules: CanaryRules): WatchState {
 /** Fewer requests of a side decide nothing: a group is closed by their number alone, never by how they ended. */
 const LEAST_IN_GROUP = 5
 
-/** The state after counts of about the same time. */
+/** The state after counts of about the same time. @param counts as `soundCounts` lets through */
 export function seen(state: WatchState, counts: WatchCounts, rules: CanaryRules): WatchState {
   const total = addedCounts(state.total, counts)
+  // A group begins with the canary's first request: how the stable version did long before says nothing of then.
+  const open = state.open.canary.requests === 0 ? NO_GROUP : state.open
   const group = {
-    canary: addedSide(state.open.canary, counts.canary),
-    stable: addedSide(state.open.stable, counts.stable),
+    canary: addedSide(open.canary, counts.canary),
+    stable: addedSide(open.stable, counts.stable),
   }
   if (Math.min(group.canary.requests, group.stable.requests) < LEAST_IN_GROUP) return { ...state, total, open: group }
   return {
     total,
-    open: { canary: NO_COUNTS.canary, stable: NO_COUNTS.stable },
+    open: NO_GROUP,
     logs: withGroup(state.logs, group, rules.errors),
   }
 }
@@ -128,7 +132,8 @@ export function judge({ logs, total }: WatchState, rules: CanaryRules): Judgemen
     cost: shown(log.cost),
     latency: shown(log.latency),
   }
-  if (together < Math.log(1 / FALSE_STOPS)) return { evidence, together: shown(together) }
+  // Also where it is no number: what cannot be judged stops nothing.
+  if (!(together >= Math.log(1 / FALSE_STOPS))) return { evidence, together: shown(together) }
   const worse = QUESTIONS.reduce((most, question) => (log[question] > log[most] ? question : most))
   return { evidence, together: shown(together), worse }
 }

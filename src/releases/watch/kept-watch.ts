@@ -15,6 +15,9 @@ export interface WatchStorage {
   transactionSync<T>(work: () => T): T
 }
 
+type Relation = 'newer' | 'same' | 'older'
+type KeptLimits = Pick<Limits, 'canaryForgottenMs' | 'canarySources'>
+
 interface Kept {
   readonly trial: Trial
   readonly watch: WatchState
@@ -37,9 +40,9 @@ const CREATE = [
  */
 export class KeptWatch {
   readonly #storage: WatchStorage
-  readonly #limits: Pick<Limits, 'canarySources'>
+  readonly #limits: KeptLimits
 
-  constructor(storage: WatchStorage, limits: Pick<Limits, 'canarySources'>) {
+  constructor(storage: WatchStorage, limits: KeptLimits) {
     this.#storage = storage
     this.#limits = limits
     for (const statement of CREATE) storage.sql.exec(statement)
@@ -49,10 +52,11 @@ export class KeptWatch {
   report(model: string, report: WatchReport, now: number): WatchReply {
     return this.#storage.transactionSync(() => {
       const before = this.#read()
-      const { canary, generation } = report
-      if (before !== undefined && generation < before.trial.generation) return { verdict: 'outdated' }
-      const isNew = before === undefined || generation > before.trial.generation
-      const kept = isNew ? begun({ model, generation, canary }, now) : before
+      const { canary, digest, generation } = report
+      const relation = before === undefined ? 'newer' : this.#relationOf(report, before, now)
+      if (relation === 'older') return { verdict: 'outdated' }
+      const isNew = before === undefined || relation === 'newer'
+      const kept = isNew ? begun({ model, generation, canary, digest }, now) : before
       if (!isNew && !this.#isFirst(report)) return replyTo(kept)
       const judged = isOver(kept) ? kept : this.#judged(kept, report, now)
       this.#write({ ...judged, lastReportAt: now }, report)
@@ -105,6 +109,15 @@ export class KeptWatch {
     const reason = reasonFor(worse, watch, rules)
     const stop: CanaryStop = { generation, version: canary.version, at: Math.floor(now / 1000), reason }
     return { ...kept, watch, stop, verdict: canary.guarded ? 'stopping' : 'worse' }
+  }
+
+  /** Whether a report is of the trial that is kept, or of another. */
+  #relationOf({ digest, generation }: WatchReport, { lastReportAt, trial }: Kept, now: number): Relation {
+    if (generation > trial.generation) return 'newer'
+    // Isolates of an older Verge say no digest.
+    const isSame = digest === undefined || trial.digest === undefined || digest === trial.digest
+    if (generation === trial.generation && isSame) return 'same'
+    return now - lastReportAt >= this.#limits.canaryForgottenMs ? 'newer' : 'older'
   }
 
   #isFirst({ seq, source }: WatchReport): boolean {

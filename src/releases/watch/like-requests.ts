@@ -37,10 +37,13 @@ export class LikeRequests {
   }
 }
 
-function timedOf({ code, origin, originMs, originUnits, inputTokens, outputTokens }: RequestObservation) {
-  if (code !== 'ok' || origin === undefined || originMs === undefined || originMs <= 0) return undefined
+function timedOf(seen: RequestObservation): Timed | undefined {
+  const { code, inputTokens, origin, originFirstMs, originMs = 0, originUnits, outputTokens, paced } = seen
+  // A caller that reads slowly delays the end of an answer, and not its beginning.
+  const ms = originFirstMs ?? originMs
+  if (code !== 'ok' || origin === undefined || paced === true || ms <= 0) return undefined
   const size = inputTokens + outputTokens || originUnits
-  return size > 0 ? { origin, size, ms: originMs } : undefined
+  return size > 0 ? { origin, size, ms } : undefined
 }
 
 function areAlike(one: number, other: number): boolean {

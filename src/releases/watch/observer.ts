@@ -7,7 +7,7 @@ import type { RequestObservation, RequestObserver } from '../../telemetry/observ
 import { comparisonFailed, countsAgainst } from './faults.ts'
 import { NO_COUNTS, type WatchCounts } from './judge.ts'
 import { LikeRequests } from './like-requests.ts'
-import type { Trial } from './report.ts'
+import { replaces, type Trial } from './report.ts'
 import type { CanaryReporter } from './reporter.ts'
 
 /** A canary that this isolate has met. */
@@ -37,15 +37,15 @@ export class CanaryObserver implements RequestObserver, ShadowWatch {
     this.#compared = compared
   }
 
-  seen({ canary, generation, model }: Alias): void {
+  seen({ canary, generation, model, versions }: Alias): void {
     const known = this.#met.get(model)
     if (canary === undefined) {
       // Promoted, taken out or stopped: what its versions do from now on says nothing of a canary.
       if (known !== undefined && known.trial.generation <= generation) this.#met.delete(model)
       return
     }
-    if (known !== undefined && known.trial.generation >= generation) return
-    this.#met.set(model, { trial: { model, generation, canary }, likes: new LikeRequests() })
+    const trial: Trial = { model, generation, canary, digest: versions[canary.version] }
+    if (known === undefined || replaces(trial, known.trial)) this.#met.set(model, { trial, likes: new LikeRequests() })
   }
 
   observed(observation: RequestObservation, waitUntil: WaitUntil): void {
@@ -54,6 +54,8 @@ export class CanaryObserver implements RequestObserver, ShadowWatch {
     const { likes, trial } = met
     const { against, rules, version } = trial.canary
     const isCanary = observation.version === version
+    // Whoever chooses the version, or sends one message after another to it, would choose what it is judged by.
+    if (observation.named || observation.continued || observation.excused) return
     const failed = countsAgainst(observation.code)
     if (failed === undefined || (!isCanary && observation.version !== against)) return
     const side = { requests: 1, errors: failed ? 1 : 0 }

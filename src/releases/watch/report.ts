@@ -7,6 +7,13 @@ export interface Trial {
   readonly model: string
   readonly generation: number
   readonly canary: Canary
+  /** Of the canary's manifest. Generations begin again where a model was removed and pushed anew; its versions are others. */
+  readonly digest?: string | undefined
+}
+
+/** Whether a trial is not the known one, nor an earlier one of the same version. */
+export function replaces({ digest, generation }: Trial, known: Trial): boolean {
+  return generation > known.generation || digest !== known.digest
 }
 
 /**
@@ -20,6 +27,8 @@ export interface WatchReport {
   readonly seq: number
   readonly generation: number
   readonly canary: Canary
+  /** As `Trial` has it. */
+  readonly digest?: string | undefined
   readonly counts: WatchCounts
 }
 

@@ -4,7 +4,7 @@ import type { Limits } from '../../core/limits.ts'
 import { type Clock, type Logger, untilLate } from '../../core/runtime.ts'
 import { isWithin, type Span } from '../../core/span.ts'
 import { addedCounts, NO_COUNTS, type WatchCounts } from './judge.ts'
-import type { CanaryWatchClient, Trial, WatchReport } from './report.ts'
+import { type CanaryWatchClient, replaces, type Trial, type WatchReport } from './report.ts'
 
 export interface CanaryReporterOptions {
   /** A model's object. */
@@ -71,7 +71,7 @@ export class CanaryReporter {
 
   #entryOf(trial: Trial): Entry | undefined {
     const known = this.#entries.get(trial.model)
-    if (known !== undefined && known.trial.generation >= trial.generation) {
+    if (known !== undefined && !replaces(trial, known.trial)) {
       return known.trial.generation === trial.generation ? known : undefined
     }
     if (known === undefined && this.#entries.size >= this.#options.limits.canaryModels) this.#dropOldest()
@@ -140,8 +140,8 @@ export class CanaryReporter {
   #take(entry: Entry): WatchReport | undefined {
     if (entry.sent !== undefined || entry.over || !hasCanary(entry.counts)) return entry.sent
     this.#source ??= this.#options.randomId()
-    const { canary, generation } = entry.trial
-    entry.sent = { source: this.#source, seq: ++this.#seq, generation, canary, counts: entry.counts }
+    const { canary, digest, generation } = entry.trial
+    entry.sent = { source: this.#source, seq: ++this.#seq, generation, canary, digest, counts: entry.counts }
     entry.counts = NO_COUNTS
     entry.since = this.#options.clock.now()
     return entry.sent

@@ -88,7 +88,14 @@ describe('/v1/releases', () => {
     const { probe, reports } = setUp()
     expect(await (await probe(probes)).json()).toEqual({ verdict: 'continue' })
     expect(reports).toEqual([
-      { source: 'probe:home', seq: 1, generation: 1, canary, counts: { ...NO_COUNTS, slower: { count: 1, of: 2 } } },
+      {
+        source: 'probe:home',
+        seq: 1,
+        generation: 1,
+        canary,
+        digest: '0'.repeat(64),
+        counts: { ...NO_COUNTS, slower: { count: 1, of: 2 } },
+      },
     ])
     expect(await (await probe({ ...probes, generation: 9 })).json()).toEqual({ verdict: 'outdated' })
     expect(reports).toHaveLength(1)

@@ -159,6 +159,17 @@ describe('Shadows', () => {
     expect([runs, outcomes]).toEqual([['1'], [{ kind: 'skipped', canaryBehind: true }]])
   })
 
+  it('leaves out what a store did not give in time: the version that answered had its weights in memory', async () => {
+    const run = async (version: string, inputs: Tensors) => {
+      if (version === '1') return inputs
+      throw new VergeError('weights_unavailable', 'Not read in time.', { retryAfter: 1 })
+    }
+    const { ask, clock, outcomes } = setUp({ run })
+    await ask()
+    await clock.advance(0)
+    expect(outcomes).toEqual([{ kind: 'skipped', canaryBehind: true }])
+  })
+
   it('says why the other version gave no answer, and repeats nothing that failed', async () => {
     const failing = (version: string, inputs: Tensors): Tensors => {
       if (version === '2') throw new VergeError('model_invalid', 'It cannot be loaded.')

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { DEFAULT_CANARY_RULES } from '../../../src/catalog/canary-rules.ts'
-import { FALSE_STOPS } from '../../../src/releases/watch/judge.ts'
+import { FALSE_STOPS, judge, NO_COUNTS, newWatch, seen } from '../../../src/releases/watch/judge.ts'
 import { type SimulatedRelease, simulate } from '../../../synthetic/releases.ts'
 
 /** Chance of a binomial count, so that a count of simulated releases is judged by what chance allows. */
@@ -53,4 +53,20 @@ describe('the rule by which a canary goes back', () => {
     const found = stops({ ...release, requests: within })
     expect(found.stopped / RELEASES).toBeGreaterThan(0.97)
   })
+})
+
+it('evidence that is no number stops nothing', () => {
+  const broken = { ...newWatch(DEFAULT_CANARY_RULES), logs: [Number.NaN] }
+  expect(judge(broken, DEFAULT_CANARY_RULES).worse).toBeUndefined()
+})
+
+it("a group begins with the canary's first request: an outage is not compared with the hours before", () => {
+  const hours = { ...NO_COUNTS, stable: { requests: 100_000, errors: 0 } }
+  const outage = { ...NO_COUNTS, canary: { requests: 5, errors: 5 }, stable: { requests: 20, errors: 20 } }
+  const state = [hours, hours, outage].reduce(
+    (all, counts) => seen(all, counts, DEFAULT_CANARY_RULES),
+    newWatch(DEFAULT_CANARY_RULES),
+  )
+  expect(judge(state, DEFAULT_CANARY_RULES).evidence.errors).toBeLessThanOrEqual(1)
+  expect(state.total.stable.requests).toBe(200_020)
 })

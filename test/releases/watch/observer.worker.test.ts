@@ -133,6 +133,45 @@ describe('CanaryObserver', () => {
     expect(told).toEqual(words.map((word) => `m 2 ${word}`))
   })
 
+  it('counts nothing that a caller can bring about alone', () => {
+    const { counts, observed, seen } = setUp()
+    seen()
+    for (const version of ['1', '2']) {
+      observed({ version, code: 'internal', named: true })
+      observed({ version, named: true })
+      observed({ version, code: 'session_lost', continued: true })
+      observed({ version, code: 'deadline_exceeded', excused: true })
+      observed({ version, code: 'weights_unavailable', excused: true })
+      // It asked for an origin where there is none.
+      observed({ version, code: 'placement_impossible' })
+    }
+    expect(counts()).toEqual(NO_COUNTS)
+    observed({ code: 'deadline_exceeded' })
+    observed({ code: 'weights_unavailable' })
+    expect(counts().canary).toEqual({ requests: 2, errors: 2 })
+  })
+
+  it('compares what callers cannot delay: the beginning of an answer, and no request that comes slowly', () => {
+    const { counts, observed, seen } = setUp()
+    seen()
+    const at = (version: string, more: Partial<RequestObservation>) =>
+      observed({ version, place: 'origin', origin: 'near', outputTokens: 100, ...more })
+    at('1', { originMs: 100, originFirstMs: 40 })
+    at('2', { originMs: 60_000, originFirstMs: 50 })
+    expect(counts().slower).toEqual({ count: 0, of: 1 })
+    at('1', { originMs: 100 })
+    at('2', { originMs: 60_000, paced: true })
+    expect(counts().slower).toEqual({ count: 0, of: 1 })
+  })
+
+  it('begins anew where a model was removed and pushed again, whose generations are lower', () => {
+    const { generations, observed, seen } = setUp()
+    seen()
+    seen({ generation: 3, versions: { '1': 'c'.repeat(64), '2': 'd'.repeat(64) } })
+    observed()
+    expect(generations).toEqual([3])
+  })
+
   it('goes on with the newest generation that it has met', () => {
     const { generations, observed, seen } = setUp()
     seen()
