@@ -12,6 +12,22 @@ export interface Room {
   readonly packages: readonly string[]
 }
 
+/** Tasks, the interface that they implement, and the folders of what several of them do. */
+const TASKS = [
+  'tasks',
+  'tasks/tables',
+  'tasks/two-encoders',
+  'tasks/vectors',
+  'tasks/text',
+  'tasks/sounds',
+  'tasks/pictures',
+  'tasks/pictures/detection',
+  'tasks/pictures/maps',
+  'tasks/pictures/poses',
+  'tasks/shared',
+  'tasks/task.ts',
+]
+
 /** The rooms of `src/`, by their path inside it. */
 const ROOMS: Readonly<Record<string, Room>> = {
   'worker.ts': {
@@ -65,7 +81,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // A made-up request to a made-up model, while an isolate starts.
   rehearsal: { rooms: ['assemble', 'protocols', 'engine/verge', 'media', 'catalog', 'core'], packages: [] },
   'app.ts': {
-    rooms: ['http', 'tasks', 'media', 'serving', 'access', 'catalog', 'core', 'config', 'version.ts'],
+    rooms: ['http', ...TASKS, 'media', 'serving', 'access', 'catalog', 'core', 'config', 'version.ts'],
     packages: ['hono'],
   },
   // Variables and secrets of the Worker: parsing, checks and their descriptions.
@@ -83,7 +99,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'inference',
       'placement',
       'generate',
-      'tasks',
+      ...TASKS,
       'serving',
       'access',
       'metering',
@@ -101,7 +117,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // Sockets that stay open, and the Durable Object behind each.
   stream: {
-    rooms: ['inference', 'tasks', 'media', 'serving', 'access', 'catalog', 'core'],
+    rooms: ['inference', ...TASKS, 'media', 'serving', 'access', 'catalog', 'core'],
     packages: ['cloudflare:workers'],
   },
   // What guards releases, in Durable Objects for each model: the newest generation, and the watch of a canary.
@@ -111,7 +127,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // For another Worker what http is for a client; it shares http's statuses and tensors.
   rpc: {
-    rooms: ['protocols', 'client', 'http', 'inference', 'placement', 'tasks', 'serving', 'access', 'catalog', 'core'],
+    rooms: ['protocols', 'client', 'http', 'inference', 'placement', ...TASKS, 'serving', 'access', 'catalog', 'core'],
     packages: ['zod'],
   },
   // In a visitor's web worker: the Worker's own serving, sessions, engines and tasks, for the models of one page.
@@ -119,7 +135,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     rooms: [
       'protocols',
       'inference',
-      'tasks',
+      ...TASKS,
       'media',
       'serving',
       'sessions',
@@ -140,7 +156,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'metering',
       'placement',
       'generate',
-      'tasks',
+      ...TASKS,
       'protocols',
       'serving',
       'access',
@@ -168,7 +184,42 @@ const ROOMS: Readonly<Record<string, Room>> = {
   protocols: { rooms: ['core'], packages: ['zod'] },
   // What a browser is given of a manifest, in the manifest's own words.
   'protocols/browser': { rooms: ['catalog', 'core'], packages: ['zod'] },
-  tasks: { rooms: ['protocols', 'generate', 'media', 'catalog', 'core'], packages: ['zod'] },
+  // A file for each task, over the folders below.
+  tasks: { rooms: [...TASKS, 'protocols', 'generate', 'media', 'catalog', 'core'], packages: ['zod'] },
+  // What several tasks of one kind do. No folder knows a task, and one kind no other, unless it says so.
+  'tasks/two-encoders': {
+    rooms: [
+      'tasks/text',
+      'tasks/pictures',
+      'tasks/sounds',
+      'tasks/shared',
+      'tasks/task.ts',
+      'media',
+      'catalog',
+      'core',
+    ],
+    packages: [],
+  },
+  'tasks/vectors': {
+    rooms: ['tasks/text', 'tasks/task.ts', 'protocols', 'media', 'catalog', 'core'],
+    packages: ['zod'],
+  },
+  'tasks/text': { rooms: ['tasks/shared', 'tasks/task.ts', 'media', 'catalog', 'core'], packages: ['zod'] },
+  'tasks/sounds': { rooms: ['tasks/shared', 'tasks/task.ts', 'media', 'catalog', 'core'], packages: ['zod'] },
+  'tasks/tables': { rooms: ['tasks/shared', 'tasks/task.ts', 'media', 'catalog', 'core'], packages: ['zod'] },
+  'tasks/pictures/poses': {
+    rooms: ['tasks/pictures/detection', 'tasks/pictures', 'tasks/shared', 'catalog'],
+    packages: [],
+  },
+  'tasks/pictures/detection': { rooms: ['tasks/shared', 'catalog'], packages: [] },
+  'tasks/pictures/maps': {
+    rooms: ['tasks/pictures', 'tasks/shared', 'tasks/task.ts', 'media', 'catalog', 'core'],
+    packages: ['zod'],
+  },
+  'tasks/pictures': { rooms: ['tasks/shared', 'tasks/task.ts', 'media', 'catalog', 'core'], packages: ['zod'] },
+  // Bodies, outputs, scores and labels of any kind of task.
+  'tasks/shared': { rooms: ['tasks/task.ts', 'media', 'catalog', 'core'], packages: ['zod'] },
+  'tasks/task.ts': { rooms: ['generate', 'catalog', 'core'], packages: ['zod'] },
   // Texts token by token: sampling, stop strings, chat templates.
   generate: { rooms: ['media', 'catalog', 'core'], packages: ['@huggingface/jinja'] },
   media: { rooms: ['catalog', 'core'], packages: ['@huggingface/tokenizers'] },
@@ -277,7 +328,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'http',
       'placement',
       'placement/remote',
-      'tasks',
+      ...TASKS,
       'generate',
       'media',
       'onnx',

@@ -2,15 +2,14 @@ import type { Context } from 'hono'
 import type { Manifest } from '../catalog/manifest.ts'
 import { ModelRunner } from '../inference/model-runner.ts'
 import type { ForwardRoute } from '../placement/placement.ts'
-import type { Embedder } from '../tasks/embedding.ts'
-import { TextReader } from '../tasks/reading.ts'
-import { hasFiniteNumbers, notFinite } from '../tasks/task.ts'
+import { hasFiniteNumbers, type ModelCall, notFinite } from '../tasks/task.ts'
+import { TextReader } from '../tasks/text/reading.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
 import { withPlacementHeaders } from './inference.ts'
 import { askedName, withModelInBody } from './model-in-body.ts'
 
 /** A request about texts to a model that has been found and admitted. */
-export interface TextCall extends Embedder {
+export interface TextCall extends ModelCall {
   readonly manifest: Manifest
   /** The model's name as the request has it. */
   readonly asked: string

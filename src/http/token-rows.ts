@@ -1,4 +1,4 @@
-import type { TextVectors } from '../tasks/embedding.ts'
+import type { TextVectors } from '../tasks/vectors/embedding.ts'
 
 /** Vectors of tokens as a list of lists. */
 export function rowsOf({ values, width }: TextVectors): number[][] {

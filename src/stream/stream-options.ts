@@ -1,6 +1,6 @@
 import type { Caller } from '../access/authorize.ts'
 import type { RequestFacts } from '../inference/metered.ts'
-import type { SpeechParameters } from '../tasks/speech-parameters.ts'
+import type { SpeechParameters } from '../tasks/sounds/speech-parameters.ts'
 
 /** Settings of a stream, authorized before it opens. Plain data: it survives hibernation. */
 export interface StreamOptions {

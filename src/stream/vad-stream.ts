@@ -11,8 +11,8 @@ import {
   type SpeechSpan,
   type SpeechState,
 } from '../media/audio/speech.ts'
-import { type SpeechParameters, speechRules } from '../tasks/speech-parameters.ts'
-import { initialWindowState, runWindow, type WindowState } from '../tasks/windows.ts'
+import { type SpeechParameters, speechRules } from '../tasks/sounds/speech-parameters.ts'
+import { initialWindowState, runWindow, type WindowState } from '../tasks/sounds/windows.ts'
 import type { StreamMessage } from './messages.ts'
 
 /** State of a stream's audio. Plain data. */

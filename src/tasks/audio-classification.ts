@@ -4,14 +4,20 @@ import type { Limits } from '../core/limits.ts'
 import { type Tensor, type Tensors, tensor } from '../core/tensors.ts'
 import { StepMeter } from '../core/work.ts'
 import { decodingAudio } from '../media/audio/decode.ts'
-import { AUDIO_MEDIA_TYPES, audioRequestSchema, audioSettings, EXAMPLE_WAV, readAudioBody } from './audio-body.ts'
 import {
   type Classification,
   type ClassificationParameters,
   classificationParametersSchema,
   classificationSchema,
   classifications,
-} from './scores.ts'
+} from './shared/scores.ts'
+import {
+  AUDIO_MEDIA_TYPES,
+  audioRequestSchema,
+  audioSettings,
+  EXAMPLE_WAV,
+  readAudioBody,
+} from './sounds/audio-body.ts'
 import { performed, type Task } from './task.ts'
 
 /** Labels answered where the request does not say, as Hugging Face's pipeline has it. */

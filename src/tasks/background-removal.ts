@@ -5,9 +5,9 @@ import { StepMeter, type Work } from '../core/work.ts'
 import { encodePng } from '../media/image/png-encode.ts'
 import type { Raster } from '../media/image/raster.ts'
 import { resizing } from '../media/image/resize.ts'
-import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, pictureWork, readImageRequest } from './image-input.ts'
-import { matting } from './matte.ts'
-import { ownSizeLimits, readForMap, targetSize } from './picture-map.ts'
+import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, pictureWork, readImageRequest } from './pictures/input.ts'
+import { ownSizeLimits, readForMap, targetSize } from './pictures/maps/map.ts'
+import { matting } from './pictures/maps/matte.ts'
 import { type BoundTask, performed, RawAnswer } from './task.ts'
 
 const parametersSchema = z.strictObject({ target_size: targetSize }).meta({ id: 'BackgroundRemovalParameters' })

@@ -5,8 +5,8 @@ import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { ARRAY_TYPES, type Tensor, type Tensors } from '../core/tensors.ts'
 import { byteFeatures, isText } from '../media/bytes/features.ts'
-import { type FileKind, fileRequestSchema, readFileBody } from './file-body.ts'
-import { type Classification, classificationSchema, classifications } from './scores.ts'
+import { type FileKind, fileRequestSchema, readFileBody } from './shared/file-body.ts'
+import { type Classification, classificationSchema, classifications } from './shared/scores.ts'
 import type { BoundTask } from './task.ts'
 
 const DEFAULT_TOP_K = 5

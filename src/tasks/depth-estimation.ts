@@ -8,9 +8,9 @@ import { base64FromBytes } from '../media/base64.ts'
 import { axisOf } from '../media/image/axis.ts'
 import { interpolating, refuseMap } from '../media/image/planes.ts'
 import { encodePng } from '../media/image/png-encode.ts'
-import { singlePlane } from './dense-output.ts'
-import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, readImageRequest } from './image-input.ts'
-import { type MapFrame, readForMap, targetSize, WITH_TARGET } from './picture-map.ts'
+import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, readImageRequest } from './pictures/input.ts'
+import { singlePlane } from './pictures/maps/dense-output.ts'
+import { type MapFrame, readForMap, targetSize, WITH_TARGET } from './pictures/maps/map.ts'
 import { type BoundTask, performed } from './task.ts'
 
 const parametersSchema = z

@@ -7,13 +7,13 @@ import {
   sparseAnswerSchema,
   textVectorsSchema,
 } from '../protocols/text-vectors.ts'
-import { embeddingParametersSchema } from './embedding.ts'
-import { ownKind } from './embedding-output.ts'
-import { TextReader } from './reading.ts'
 import type { BoundTask } from './task.ts'
-import { checkTexts, fieldIn, readTextBody } from './texts.ts'
-import { answersOf, plainAnswers } from './vector-answers.ts'
-import { embedVectors } from './vectors.ts'
+import { TextReader } from './text/reading.ts'
+import { checkTexts, fieldIn, readTextBody } from './text/texts.ts'
+import { answersOf, plainAnswers } from './vectors/answers.ts'
+import { embeddingParametersSchema } from './vectors/embedding.ts'
+import { ownKind } from './vectors/embedding-output.ts'
+import { embedVectors } from './vectors/vectors.ts'
 
 const parametersSchema = embeddingParametersSchema
   .extend({ kinds: kindsSchema.optional(), encoding_format: encodingSchema.optional() })

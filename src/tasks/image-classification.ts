@@ -1,14 +1,14 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Tensors } from '../core/tensors.ts'
-import { EXAMPLE_PNG, imageRequestSchema, pictureInput } from './image-input.ts'
+import { EXAMPLE_PNG, imageRequestSchema, pictureInput } from './pictures/input.ts'
 import {
   type Classification,
   type ClassificationParameters,
   classificationParametersSchema,
   classificationSchema,
   classifications,
-} from './scores.ts'
+} from './shared/scores.ts'
 import type { Task } from './task.ts'
 
 /** Labels answered where the request does not say, as Hugging Face's pipeline has it. */

@@ -3,8 +3,8 @@ import type { Manifest } from '../catalog/manifest.ts'
 import { type ImageFeaturesSettings, imageFeaturesSettingsSchema } from '../catalog/settings/image-output.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Tensors } from '../core/tensors.ts'
-import { EXAMPLE_PNG, imageRequestSchema, pictureInput } from './image-input.ts'
-import { type Floats, floatOutputs, wrongOutput } from './outputs.ts'
+import { EXAMPLE_PNG, imageRequestSchema, pictureInput } from './pictures/input.ts'
+import { type Floats, floatOutputs, wrongOutput } from './shared/outputs.ts'
 import type { Task } from './task.ts'
 
 const parametersSchema = z

@@ -10,10 +10,10 @@ import { axisOf } from '../media/image/axis.ts'
 import { NO_LABEL } from '../media/image/mask-runs.ts'
 import { refuseMap } from '../media/image/planes.ts'
 import { encodePng } from '../media/image/png-encode.ts'
-import { classPlanes, queryOutputs } from './dense-output.ts'
-import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, readImageRequest } from './image-input.ts'
-import { matting } from './matte.ts'
-import { type MapFrame, readForMap, targetSize } from './picture-map.ts'
+import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, readImageRequest } from './pictures/input.ts'
+import { classPlanes, queryOutputs } from './pictures/maps/dense-output.ts'
+import { type MapFrame, readForMap, targetSize } from './pictures/maps/map.ts'
+import { matting } from './pictures/maps/matte.ts'
 import {
   checkMasks,
   type IndexedMap,
@@ -22,7 +22,7 @@ import {
   masksOf,
   type Segments,
   segmentsSchema,
-} from './segment-answers.ts'
+} from './pictures/maps/segment-answers.ts'
 import {
   chosenSegments,
   instanceSegments,
@@ -30,7 +30,7 @@ import {
   type SegmentMap,
   semanticOfQueries,
   semanticSegments,
-} from './segments.ts'
+} from './pictures/maps/segments.ts'
 import { type BoundTask, performed } from './task.ts'
 
 /** From this level of transparency on, a pixel is of a segment; and steps (docs/limits.md) of one that is looked at. */

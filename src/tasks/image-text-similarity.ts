@@ -2,12 +2,12 @@ import * as z from 'zod'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
-import { EXAMPLE_PNG, IMAGE_TYPES, readImageRequest } from './image-input.ts'
-import { picturesSide } from './pictures-side.ts'
-import { TextReader } from './reading.ts'
+import { EXAMPLE_PNG, IMAGE_TYPES, readImageRequest } from './pictures/input.ts'
 import type { BoundTask, TaskBody } from './task.ts'
-import { checkTexts, fieldIn } from './texts.ts'
-import { scorePairs } from './two-encoders.ts'
+import { TextReader } from './text/reading.ts'
+import { checkTexts, fieldIn } from './text/texts.ts'
+import { picturesSide } from './two-encoders/pictures.ts'
+import { scorePairs } from './two-encoders/two-encoders.ts'
 
 const one = z.string()
 const oneOrMore = z.union([one, z.array(one).min(1)])

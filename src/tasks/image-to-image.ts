@@ -17,8 +17,8 @@ import {
   imageTensors,
   readImageRequest,
   readPicture,
-} from './image-input.ts'
-import { type Floats, floatOutputs, wrongOutput } from './outputs.ts'
+} from './pictures/input.ts'
+import { type Floats, floatOutputs, wrongOutput } from './shared/outputs.ts'
 import { type BoundTask, performed, RawAnswer } from './task.ts'
 
 const side = z.number().int().positive().max(16_384)

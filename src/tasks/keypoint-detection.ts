@@ -1,12 +1,12 @@
 import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
-import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, readImageRequest } from './image-input.ts'
-import { floatOutputs } from './outputs.ts'
-import { boxIn, boxSchema, findingSettings, readFramed } from './picture-findings.ts'
-import type { Place } from './picture-place.ts'
-import { type Pose, posesOf } from './poses.ts'
+import { boxIn, boxSchema, findingSettings, readFramed } from './pictures/findings.ts'
+import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, readImageRequest } from './pictures/input.ts'
+import type { Place } from './pictures/place.ts'
+import { type Pose, posesOf } from './pictures/poses/poses.ts'
+import { yoloPoses } from './pictures/poses/yolo-poses.ts'
+import { floatOutputs } from './shared/outputs.ts'
 import type { BoundTask } from './task.ts'
-import { yoloPoses } from './yolo-poses.ts'
 
 const share = z.number().min(0).max(1).optional()
 

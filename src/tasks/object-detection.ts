@@ -1,10 +1,10 @@
 import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
-import { fromHead, suppressed } from './candidates.ts'
-import { headOf } from './detection-heads.ts'
-import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, readImageRequest } from './image-input.ts'
-import { floatOutputs, numberOutputs } from './outputs.ts'
-import { boxIn, boxSchema, findingSettings, readFramed } from './picture-findings.ts'
+import { fromHead, suppressed } from './pictures/detection/candidates.ts'
+import { headOf } from './pictures/detection/heads.ts'
+import { boxIn, boxSchema, findingSettings, readFramed } from './pictures/findings.ts'
+import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, readImageRequest } from './pictures/input.ts'
+import { floatOutputs, numberOutputs } from './shared/outputs.ts'
 import type { BoundTask } from './task.ts'
 
 const parametersSchema = z

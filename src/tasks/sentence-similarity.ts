@@ -1,10 +1,10 @@
 import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
-import { embeddingParametersSchema } from './embedding.ts'
-import { TextReader } from './reading.ts'
 import type { BoundTask } from './task.ts'
-import { checkTexts, readTextBody } from './texts.ts'
-import { compareTexts } from './vector-scores.ts'
+import { TextReader } from './text/reading.ts'
+import { checkTexts, readTextBody } from './text/texts.ts'
+import { embeddingParametersSchema } from './vectors/embedding.ts'
+import { compareTexts } from './vectors/scores.ts'
 
 const requestSchema = z
   .strictObject({

@@ -1,10 +1,10 @@
 import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
-import { classificationSchema } from './scores.ts'
-import { readTable, TABLE_MEDIA_TYPES, type Table } from './table.ts'
-import { predictedClasses, refuseMaps, scoredClasses } from './table-answers.ts'
-import { tableRequestFor, tableRequestSchema } from './table-document.ts'
-import { tableLayout, tableTensors } from './table-layout.ts'
+import { classificationSchema } from './shared/scores.ts'
+import { predictedClasses, refuseMaps, scoredClasses } from './tables/answers.ts'
+import { tableRequestFor, tableRequestSchema } from './tables/document.ts'
+import { tableLayout, tableTensors } from './tables/layout.ts'
+import { readTable, TABLE_MEDIA_TYPES, type Table } from './tables/table.ts'
 import type { Task } from './task.ts'
 
 const parametersSchema = z

@@ -1,9 +1,9 @@
 import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
-import { readTable, TABLE_MEDIA_TYPES, type Table } from './table.ts'
-import { predictedValues, refuseMaps } from './table-answers.ts'
-import { tableRequestFor, tableRequestSchema } from './table-document.ts'
-import { tableLayout, tableTensors } from './table-layout.ts'
+import { predictedValues, refuseMaps } from './tables/answers.ts'
+import { tableRequestFor, tableRequestSchema } from './tables/document.ts'
+import { tableLayout, tableTensors } from './tables/layout.ts'
+import { readTable, TABLE_MEDIA_TYPES, type Table } from './tables/table.ts'
 import type { Task } from './task.ts'
 
 const parametersSchema = z.strictObject({}).meta({ id: 'TabularRegressionParameters' })

@@ -2,6 +2,7 @@ import type * as z from 'zod'
 import type { Manifest, Place, TaskName } from '../catalog/manifest.ts'
 import type { ModelFile } from '../catalog/model-file.ts'
 import { VergeError } from '../core/errors.ts'
+import type { Limits } from '../core/limits.ts'
 import type { TensorSpec, Tensors } from '../core/tensors.ts'
 import { finish, type Work, type WorkCost } from '../core/work.ts'
 import type { LanguageModel } from '../generate/text-generator.ts'
@@ -43,6 +44,13 @@ export interface TaskModel {
   readonly perform?: <T>(work: Work<T>, cost?: WorkCost) => Promise<T>
   /** For a task that writes texts token by token. Absent where that cannot be done. */
   readonly language?: { readonly model: LanguageModel; readonly signal: AbortSignal }
+}
+
+/** Everything that running a model for a request takes beside its inputs. */
+export interface ModelCall {
+  readonly model: TaskModel
+  readonly limits: Limits
+  readonly run: Run
 }
 
 /** Does long work as the model's `perform` does it. */

@@ -3,9 +3,6 @@ import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Work } from '../core/work.ts'
 import type { Encoding } from '../media/text/tokenizer.ts'
-import { runInBatches } from './batches.ts'
-import type { Embedder } from './embedding.ts'
-import { type Cutting, type PairText, TextReader } from './reading.ts'
 import {
   type Activation,
   bestLabels,
@@ -13,9 +10,11 @@ import {
   classificationParametersSchema,
   classificationSchema,
   labelScores,
-} from './scores.ts'
-import type { BoundTask } from './task.ts'
-import { checkTexts, emptyText, fieldIn, readTextBody } from './texts.ts'
+} from './shared/scores.ts'
+import type { BoundTask, ModelCall } from './task.ts'
+import { runInBatches } from './text/batches.ts'
+import { type Cutting, type PairText, TextReader } from './text/reading.ts'
+import { checkTexts, emptyText, fieldIn, readTextBody } from './text/texts.ts'
 
 const pairSchema = z
   .strictObject({ text: z.string(), text_pair: z.string() })
@@ -79,7 +78,7 @@ export interface TextScores {
 export async function scoreTexts(
   inputs: readonly ClassifyInput[],
   options: ClassifyOptions,
-  { model, limits, run }: Embedder,
+  { model, limits, run }: ModelCall,
 ): Promise<TextScores> {
   const { field } = options
   if (inputs.length > limits.textsPerRequest) {

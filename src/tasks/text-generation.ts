@@ -5,7 +5,7 @@ import type { Sampling } from '../generate/sampler.ts'
 import { type GenerationRequest, TextGenerator } from '../generate/text-generator.ts'
 import { seed, stopString } from '../protocols/generation-fields.ts'
 import type { BoundTask } from './task.ts'
-import { readTextBody } from './texts.ts'
+import { readTextBody } from './text/texts.ts'
 
 const ignored = z.unknown().optional().meta({ description: 'Accepted and ignored' })
 

@@ -1,12 +1,11 @@
 import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
-import type { Embedder } from './embedding.ts'
-import { firstPrompt } from './embedding-prompts.ts'
-import { type PairOptions, type PairScores, scorePairs } from './pair-scores.ts'
-import { TextReader } from './reading.ts'
-import type { BoundTask } from './task.ts'
-import { checkTexts, readTextBody } from './texts.ts'
-import { compareTexts } from './vector-scores.ts'
+import type { BoundTask, ModelCall } from './task.ts'
+import { type PairOptions, type PairScores, scorePairs } from './text/pair-scores.ts'
+import { TextReader } from './text/reading.ts'
+import { checkTexts, readTextBody } from './text/texts.ts'
+import { firstPrompt } from './vectors/embedding-prompts.ts'
+import { compareTexts } from './vectors/scores.ts'
 
 const requestSchema = z
   .strictObject({
@@ -95,7 +94,7 @@ export async function rank(
   query: string,
   texts: readonly string[],
   { queryField, textField, ...options }: RankOptions,
-  embedder: Embedder,
+  embedder: ModelCall,
 ): Promise<Ranking> {
   const fields = { firstField: () => queryField, secondField: textField }
   const { scores, tokens } = await score([query], texts, { ...options, ...fields }, embedder)
@@ -112,7 +111,7 @@ export async function score(
   firsts: readonly string[],
   seconds: readonly string[],
   options: ScoreOptions,
-  embedder: Embedder,
+  embedder: ModelCall,
 ): Promise<PairScores> {
   const all = [...firsts, ...seconds]
   const field = (place: number): string =>
@@ -134,7 +133,7 @@ async function compareVectors(
   all: readonly string[],
   queries: number,
   { field, maxTokens, maxTokensOfSecond, side, truncate }: PairOptions & { readonly field: (place: number) => string },
-  embedder: Embedder,
+  embedder: ModelCall,
 ): Promise<PairScores> {
   const { manifest } = embedder.model
   const [forQuery, forText] = [firstPrompt(manifest, QUERY_PROMPTS), firstPrompt(manifest, TEXT_PROMPTS)]

@@ -4,13 +4,20 @@ import type { Limits } from '../core/limits.ts'
 import type { Work } from '../core/work.ts'
 import { codePointPositions } from '../media/text/positions.ts'
 import type { Encoding, TextTokenizer } from '../media/text/tokenizer.ts'
-import { runInBatches, TokenCount } from './batches.ts'
-import { AGGREGATION, entitiesOf, type Grouped, probabilities, type ScoredToken, withoutOverlaps } from './entities.ts'
-import { tokenLogits } from './logits.ts'
-import { TextReader } from './reading.ts'
 import type { BoundTask } from './task.ts'
-import { windowsOf } from './text-windows.ts'
-import { checkTexts, emptyText, fieldIn, readTextBody } from './texts.ts'
+import { runInBatches, TokenCount } from './text/batches.ts'
+import {
+  AGGREGATION,
+  entitiesOf,
+  type Grouped,
+  probabilities,
+  type ScoredToken,
+  withoutOverlaps,
+} from './text/entities.ts'
+import { tokenLogits } from './text/logits.ts'
+import { TextReader } from './text/reading.ts'
+import { checkTexts, emptyText, fieldIn, readTextBody } from './text/texts.ts'
+import { windowsOf } from './text/windows.ts'
 
 const parametersSchema = z.strictObject({
   aggregation_strategy: z

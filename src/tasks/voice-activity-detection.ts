@@ -3,10 +3,16 @@ import type { Limits } from '../core/limits.ts'
 import { StepMeter } from '../core/work.ts'
 import { audioLength, decodingAudio } from '../media/audio/decode.ts'
 import { speechSpans } from '../media/audio/speech.ts'
-import { AUDIO_MEDIA_TYPES, audioRequestSchema, audioSettings, EXAMPLE_WAV, readAudioBody } from './audio-body.ts'
-import { speechFields, speechRules } from './speech-parameters.ts'
+import {
+  AUDIO_MEDIA_TYPES,
+  audioRequestSchema,
+  audioSettings,
+  EXAMPLE_WAV,
+  readAudioBody,
+} from './sounds/audio-body.ts'
+import { speechFields, speechRules } from './sounds/speech-parameters.ts'
+import { initialWindowState, runWindow, windowSettings, windowShapes } from './sounds/windows.ts'
 import { type BoundTask, performed } from './task.ts'
-import { initialWindowState, runWindow, windowSettings, windowShapes } from './windows.ts'
 
 const parametersSchema = z
   .strictObject({

@@ -36,7 +36,7 @@ import {
 import type { OpenAiModel } from '../../src/protocols/openai/models.ts'
 import { type RerankResponse, rerankRequestSchema } from '../../src/protocols/rerank.ts'
 import { objectDetection } from '../../src/tasks/object-detection.ts'
-import type { Classification } from '../../src/tasks/scores.ts'
+import type { Classification } from '../../src/tasks/shared/scores.ts'
 import { voiceActivityDetection } from '../../src/tasks/voice-activity-detection.ts'
 
 describe('the types of the wire', () => {

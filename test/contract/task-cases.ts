@@ -1,7 +1,7 @@
 /** A model that fits each task, as small as can be. Pure; runs in workerd and Node. */
 import { type Manifest, manifestSchema, type TaskName } from '../../src/catalog/manifest.ts'
 import { type Datatype, type Tensors, tensor } from '../../src/core/tensors.ts'
-import { EXAMPLE_PNG } from '../../src/tasks/image-input.ts'
+import { EXAMPLE_PNG } from '../../src/tasks/pictures/input.ts'
 import { wordsTokenizer } from '../fixtures/language.ts'
 import { wordPieceTokenizer } from '../fixtures/text-models.ts'
 import type { TaskCase } from './task.ts'

@@ -5,7 +5,7 @@ import { LIMITS } from '../../src/core/limits.ts'
 import { StepMeter, type Work } from '../../src/core/work.ts'
 import { decodingAudio } from '../../src/media/audio/decode.ts'
 import { preprocessing } from '../../src/media/image/preprocess.ts'
-import { pictureWork } from '../../src/tasks/image-input.ts'
+import { pictureWork } from '../../src/tasks/pictures/input.ts'
 import { png } from '../../synthetic/png.ts'
 import { wav } from '../../synthetic/wav.ts'
 import {

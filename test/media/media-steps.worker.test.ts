@@ -8,7 +8,7 @@ import { parsingCsv } from '../../src/media/csv/parse.ts'
 import { decodingImage } from '../../src/media/image/decode.ts'
 import { normalizingGlyph } from '../../src/media/image/glyph.ts'
 import { resizing } from '../../src/media/image/resize.ts'
-import { readMultipart } from '../../src/tasks/request-body.ts'
+import { readMultipart } from '../../src/tasks/shared/request-body.ts'
 import { png, pngChunk } from '../../synthetic/png.ts'
 import { wav } from '../../synthetic/wav.ts'
 import {

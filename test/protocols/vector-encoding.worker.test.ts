@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { encodeVector, VECTOR_ENCODINGS } from '../../src/protocols/vector-encoding.ts'
-import { cosine, normalizeVector } from '../../src/tasks/pooling.ts'
+import { cosine, normalizeVector } from '../../src/tasks/vectors/pooling.ts'
 import { seededFloats } from '../../synthetic/onnx.ts'
 
 const numbers = (encoded: readonly number[] | string): readonly number[] => {

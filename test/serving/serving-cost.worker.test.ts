@@ -8,7 +8,7 @@ import type { CallContext } from '../../src/inference/call.ts'
 import type { EncodedText } from '../../src/media/text/tokenizer.ts'
 import { openLedger } from '../../src/serving/ledger.ts'
 import { LocalServing } from '../../src/serving/local.ts'
-import { runInBatches } from '../../src/tasks/batches.ts'
+import { runInBatches } from '../../src/tasks/text/batches.ts'
 import { testModel } from '../fixtures/http.ts'
 
 const shapes = (named: Record<string, number[]>) =>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Manifest } from '../../src/catalog/manifest.ts'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'
-import { refinedPeak } from '../../src/tasks/heatmaps.ts'
+import { refinedPeak } from '../../src/tasks/pictures/poses/heatmaps.ts'
 import { greyPng } from '../../synthetic/png.ts'
 import { toBase64 } from '../fixtures/base64.ts'
 import { testApp, testModel } from '../fixtures/http.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type Tensor, type Tensors, tensor } from '../../src/core/tensors.ts'
-import { activate } from '../../src/tasks/scores.ts'
+import { activate } from '../../src/tasks/shared/scores.ts'
 import { greyPng } from '../../synthetic/png.ts'
 import { toBase64 } from '../fixtures/base64.ts'
 import { OPERATOR, testApp, testModel } from '../fixtures/http.ts'

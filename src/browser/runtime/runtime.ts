@@ -8,7 +8,7 @@ import { readInferRequest } from '../../protocols/oip/read-request.ts'
 import { writeInferAnswer } from '../../protocols/oip/write-answer.ts'
 import type { RunContext } from '../../serving/serving.ts'
 import { SessionCache } from '../../sessions/cache.ts'
-import { assertAccepted, taskBody, withQuery } from '../../tasks/request-body.ts'
+import { assertAccepted, taskBody, withQuery } from '../../tasks/shared/request-body.ts'
 import { type BoundTask, RawAnswer, type TaskBody } from '../../tasks/task.ts'
 import type { Backend } from './artifacts.ts'
 import { chooseArtifact, expectedArtifact } from './choice.ts'
@@ -175,7 +175,7 @@ class BrowserRuntime implements Runtime {
     return this.#call(options, async (context) => {
       const [held, { answerEmbeddings }] = await Promise.all([
         this.#held(plan, options.backend, context),
-        import('../../tasks/openai-embeddings.ts'),
+        import('../../tasks/vectors/openai-embeddings.ts'),
       ])
       const runner = this.#runner(held, context)
       const answer = await answerEmbeddings(request, {

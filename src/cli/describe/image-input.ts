@@ -1,5 +1,5 @@
 import type { Signature } from '../../core/tensors.ts'
-import { PICTURE_INPUTS } from '../../tasks/image-input.ts'
+import { PICTURE_INPUTS } from '../../tasks/pictures/input.ts'
 import type { LabelOutcome } from './labels.ts'
 
 /** The image input of a model. */

@@ -9,10 +9,10 @@ import {
   cohereEmbedV1RequestSchema,
 } from '../../protocols/cohere/wire.ts'
 import { encodeVector, type VectorEncoding } from '../../protocols/vector-encoding.ts'
-import { assertCan } from '../../tasks/abilities.ts'
-import { emptyList, inputsOf, type Purpose, promptFor } from '../../tasks/embedding-inputs.ts'
-import { limitsFor } from '../../tasks/vector-answers.ts'
-import { embedVectors } from '../../tasks/vectors.ts'
+import { assertCan } from '../../tasks/text/abilities.ts'
+import { limitsFor } from '../../tasks/vectors/answers.ts'
+import { emptyList, inputsOf, type Purpose, promptFor } from '../../tasks/vectors/embedding-inputs.ts'
+import { embedVectors } from '../../tasks/vectors/vectors.ts'
 import type { TextCall } from '../text-call.ts'
 
 /** `POST /v2/embed`. */

@@ -1,6 +1,6 @@
 import type { MainVersion } from '../../catalog/index/entry.ts'
 import type { Limits } from '../../core/limits.ts'
-import { embedsTexts } from '../../tasks/embedding-models.ts'
+import { embedsTexts } from '../../tasks/text/embedding-models.ts'
 import type { ListedModel } from '../models/list.ts'
 
 /** A model as Cohere's list has it. */

@@ -1,9 +1,9 @@
 import { VergeError } from '../../core/errors.ts'
 import { validate } from '../../core/validation.ts'
 import { type CohereMeta, cohereRerankRequestSchema, cohereRerankV1RequestSchema } from '../../protocols/cohere/wire.ts'
-import { assertCan } from '../../tasks/abilities.ts'
-import { emptyList } from '../../tasks/embedding-inputs.ts'
+import { assertCan } from '../../tasks/text/abilities.ts'
 import { rank } from '../../tasks/text-ranking.ts'
+import { emptyList } from '../../tasks/vectors/embedding-inputs.ts'
 import type { TextCall } from '../text-call.ts'
 
 type Document = string | Readonly<Record<string, string>>

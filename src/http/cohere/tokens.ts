@@ -4,7 +4,7 @@ import {
   cohereDetokenizeRequestSchema,
   cohereTokenizeRequestSchema,
 } from '../../protocols/cohere/wire.ts'
-import { decodeTokens, type TokenOfText, tokenizeTexts } from '../../tasks/text-tokens.ts'
+import { decodeTokens, type TokenOfText, tokenizeTexts } from '../../tasks/text/tokens.ts'
 import type { TextCall } from '../text-call.ts'
 
 const META: CohereMeta = { api_version: { version: '1' } }

@@ -1,10 +1,10 @@
 import type { TaskName } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import { isSingleInput, withoutOptions } from '../../protocols/huggingface/task-body.ts'
-import { embedsTexts } from '../../tasks/embedding-models.ts'
 import { comparesPictures } from '../../tasks/image-text-similarity.ts'
 import { asksForSimilarity } from '../../tasks/sentence-similarity.ts'
 import type { BoundTask, TaskBody, Tasks } from '../../tasks/task.ts'
+import { embedsTexts } from '../../tasks/text/embedding-models.ts'
 import type { Dialect } from '../task-request.ts'
 
 /** @param asked the task that the path names, if it names one */

@@ -7,11 +7,11 @@ import {
   jinaMultiVectorRequestSchema,
 } from '../../protocols/jina/wire.ts'
 import { encodeVector } from '../../protocols/vector-encoding.ts'
-import { assertCan } from '../../tasks/abilities.ts'
-import { inputsOf, type Purpose, promptFor } from '../../tasks/embedding-inputs.ts'
-import { settingsOf } from '../../tasks/embedding-output.ts'
-import { limitsFor } from '../../tasks/vector-answers.ts'
-import { embedVectors, type TokenVectors } from '../../tasks/vectors.ts'
+import { assertCan } from '../../tasks/text/abilities.ts'
+import { limitsFor } from '../../tasks/vectors/answers.ts'
+import { inputsOf, type Purpose, promptFor } from '../../tasks/vectors/embedding-inputs.ts'
+import { settingsOf } from '../../tasks/vectors/embedding-output.ts'
+import { embedVectors, type TokenVectors } from '../../tasks/vectors/vectors.ts'
 import type { TextCall } from '../text-call.ts'
 import { textsOf } from './texts.ts'
 

@@ -1,6 +1,6 @@
 import { validate } from '../../core/validation.ts'
 import { jinaRerankRequestSchema } from '../../protocols/jina/wire.ts'
-import { assertCan } from '../../tasks/abilities.ts'
+import { assertCan } from '../../tasks/text/abilities.ts'
 import { rank } from '../../tasks/text-ranking.ts'
 import type { TextCall } from '../text-call.ts'
 import { textOf, textsOf } from './texts.ts'

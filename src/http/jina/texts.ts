@@ -1,6 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
 import type { JinaDocument } from '../../protocols/jina/wire.ts'
-import { emptyList } from '../../tasks/embedding-inputs.ts'
+import { emptyList } from '../../tasks/vectors/embedding-inputs.ts'
 
 /** The texts of a field, in whichever form they came. @throws empty_input, not_implemented for pictures */
 export function textsOf(sent: JinaDocument | readonly JinaDocument[], name: string): readonly string[] {

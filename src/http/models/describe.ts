@@ -4,9 +4,9 @@ import type { Manifest, Place } from '../../catalog/manifest.ts'
 import { CHAT_TEMPLATE_FILE } from '../../catalog/settings/generation.ts'
 import type { TensorSpec } from '../../core/tensors.ts'
 import type { ModelCard, ModelDetail } from '../../protocols/models.ts'
-import { embedsTexts } from '../../tasks/embedding-models.ts'
-import { offeredKinds } from '../../tasks/embedding-output.ts'
 import { type Tasks, taskOf } from '../../tasks/task.ts'
+import { embedsTexts } from '../../tasks/text/embedding-models.ts'
+import { offeredKinds } from '../../tasks/vectors/embedding-output.ts'
 import { type ListedModel, listedModel } from './list.ts'
 
 /** What there is beside the isolate. */

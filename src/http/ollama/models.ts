@@ -15,7 +15,7 @@ import {
   type OllamaShowAnswer,
   ollamaShowRequestSchema,
 } from '../../protocols/ollama/models.ts'
-import { embedsTexts } from '../../tasks/embedding-models.ts'
+import { embedsTexts } from '../../tasks/text/embedding-models.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
 import { modelNamed } from '../model-names.ts'

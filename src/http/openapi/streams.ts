@@ -1,6 +1,6 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import { errorBodySchema } from '../../protocols/verge/error.ts'
-import { speechFields } from '../../tasks/speech-parameters.ts'
+import { speechFields } from '../../tasks/sounds/speech-parameters.ts'
 import { MODEL_PARAMETER } from './parameters.ts'
 import { type JsonSchema, jsonAnswer, type SchemaSet } from './schemas.ts'
 

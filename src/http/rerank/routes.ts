@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { validate } from '../../core/validation.ts'
 import { type RerankResponse, rerankRequestSchema, teiRerankRequestSchema } from '../../protocols/rerank.ts'
-import { assertCan } from '../../tasks/abilities.ts'
+import { assertCan } from '../../tasks/text/abilities.ts'
 import { type Ranking, rank } from '../../tasks/text-ranking.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { answerTexts, type TextCall } from '../text-call.ts'

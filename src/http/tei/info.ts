@@ -1,9 +1,9 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import type { Limits } from '../../core/limits.ts'
 import type { TeiInfo } from '../../protocols/tei/wire.ts'
-import { embedsTexts } from '../../tasks/embedding-models.ts'
-import { settingsOf } from '../../tasks/embedding-output.ts'
-import { labelOf } from '../../tasks/scores.ts'
+import { labelOf } from '../../tasks/shared/scores.ts'
+import { embedsTexts } from '../../tasks/text/embedding-models.ts'
+import { settingsOf } from '../../tasks/vectors/embedding-output.ts'
 
 /** Names that it has for number formats; others stand as they are. */
 const DTYPES: Readonly<Record<string, string>> = { fp32: 'float32', fp16: 'float16' }

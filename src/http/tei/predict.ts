@@ -1,10 +1,10 @@
 import { validate } from '../../core/validation.ts'
 import { type TeiPredictRequest, teiPredictRequestSchema, teiRankRequestSchema } from '../../protocols/tei/wire.ts'
-import { assertCan } from '../../tasks/abilities.ts'
-import { emptyList } from '../../tasks/embedding-inputs.ts'
-import { bestLabels } from '../../tasks/scores.ts'
+import { bestLabels } from '../../tasks/shared/scores.ts'
+import { assertCan } from '../../tasks/text/abilities.ts'
 import { type ClassifyInput, scoreTexts } from '../../tasks/text-classification.ts'
 import { rank } from '../../tasks/text-ranking.ts'
+import { emptyList } from '../../tasks/vectors/embedding-inputs.ts'
 import type { TextCall } from '../text-call.ts'
 import { pairCuttingOf } from './cutting.ts'
 

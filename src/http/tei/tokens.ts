@@ -1,9 +1,9 @@
 import { validate } from '../../core/validation.ts'
 import { type TeiToken, teiDecodeRequestSchema, teiTokenizeRequestSchema } from '../../protocols/tei/wire.ts'
-import { emptyList } from '../../tasks/embedding-inputs.ts'
-import { askedPrompt } from '../../tasks/embedding-prompts.ts'
-import { decodeTokens, type TokenOfText, tokenizeTexts } from '../../tasks/text-tokens.ts'
-import { fieldIn } from '../../tasks/texts.ts'
+import { fieldIn } from '../../tasks/text/texts.ts'
+import { decodeTokens, type TokenOfText, tokenizeTexts } from '../../tasks/text/tokens.ts'
+import { emptyList } from '../../tasks/vectors/embedding-inputs.ts'
+import { askedPrompt } from '../../tasks/vectors/embedding-prompts.ts'
 import type { TextCall } from '../text-call.ts'
 
 /** `POST /tokenize`: a list of tokens for each text, also for one. */

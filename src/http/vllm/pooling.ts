@@ -9,12 +9,12 @@ import {
   vllmPoolingRequestSchema,
   vllmUsage,
 } from '../../protocols/vllm/wire.ts'
-import { assertCan } from '../../tasks/abilities.ts'
-import { embedsTexts } from '../../tasks/embedding-models.ts'
-import { settingsOf } from '../../tasks/embedding-output.ts'
-import { labelOf } from '../../tasks/scores.ts'
+import { labelOf } from '../../tasks/shared/scores.ts'
+import { assertCan } from '../../tasks/text/abilities.ts'
+import { embedsTexts } from '../../tasks/text/embedding-models.ts'
+import { scoreTokens } from '../../tasks/text/token-scores.ts'
 import { scoreTexts } from '../../tasks/text-classification.ts'
-import { scoreTokens } from '../../tasks/token-scores.ts'
+import { settingsOf } from '../../tasks/vectors/embedding-output.ts'
 import type { TextCall } from '../text-call.ts'
 import { rowsOf } from '../token-rows.ts'
 import { cuttingOf, isRaw, textsAlone, vectorsOf } from './request.ts'

@@ -1,8 +1,8 @@
 import { VergeError } from '../../core/errors.ts'
-import { type Inputs, inputsOf, type SentInputs } from '../../tasks/embedding-inputs.ts'
-import { tokenizeTexts } from '../../tasks/text-tokens.ts'
-import { emptyText } from '../../tasks/texts.ts'
-import { embedVectors, type TokenVectors } from '../../tasks/vectors.ts'
+import { emptyText } from '../../tasks/text/texts.ts'
+import { tokenizeTexts } from '../../tasks/text/tokens.ts'
+import { type Inputs, inputsOf, type SentInputs } from '../../tasks/vectors/embedding-inputs.ts'
+import { embedVectors, type TokenVectors } from '../../tasks/vectors/vectors.ts'
 import type { TextCall } from '../text-call.ts'
 
 /** How a request says what becomes of texts that are too long. */

@@ -1,6 +1,6 @@
 import { validate } from '../../core/validation.ts'
 import { vllmDetokenizeRequestSchema, vllmTokenizeRequestSchema } from '../../protocols/vllm/wire.ts'
-import { decodeTokens, tokenizeTexts } from '../../tasks/text-tokens.ts'
+import { decodeTokens, tokenizeTexts } from '../../tasks/text/tokens.ts'
 import type { TextCall } from '../text-call.ts'
 import { maxLengthOf } from './models.ts'
 

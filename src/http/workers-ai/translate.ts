@@ -13,9 +13,9 @@ import {
   rankingSchema,
   similaritySchema,
 } from '../../protocols/workers-ai/requests.ts'
-import { embedsTexts } from '../../tasks/embedding-models.ts'
-import { settingsOf } from '../../tasks/embedding-output.ts'
 import type { BoundTask, TaskBody, Tasks } from '../../tasks/task.ts'
+import { embedsTexts } from '../../tasks/text/embedding-models.ts'
+import { settingsOf } from '../../tasks/vectors/embedding-output.ts'
 import type { FieldNames } from './fields.ts'
 import { fileOf } from './files.ts'
 

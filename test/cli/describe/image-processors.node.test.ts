@@ -7,7 +7,7 @@ import { ROOT } from '../../../src/cli/files/project.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import { finish } from '../../../src/core/work.ts'
 import { preprocessing } from '../../../src/media/image/preprocess.ts'
-import { pictureWork } from '../../../src/tasks/image-input.ts'
+import { pictureWork } from '../../../src/tasks/pictures/input.ts'
 
 interface Golden {
   readonly images: readonly string[]

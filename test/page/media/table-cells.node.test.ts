@@ -3,8 +3,8 @@ import * as z from 'zod'
 import { cellProblem, cellValue, columnsOf, fixedRows, rowsOf, tableInput } from '../../../page/media/table-cells.ts'
 import type { Manifest } from '../../../src/catalog/manifest.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
-import { readTable } from '../../../src/tasks/table.ts'
-import { tableExample, tableLayout, tableTensors } from '../../../src/tasks/table-layout.ts'
+import { tableExample, tableLayout, tableTensors } from '../../../src/tasks/tables/layout.ts'
+import { readTable } from '../../../src/tasks/tables/table.ts'
 
 const inputs = [
   { name: 'age', datatype: 'FP32', shape: [-1, 1] },
