@@ -1,5 +1,6 @@
 import { isVergeError, VergeError } from '../core/errors.ts'
 import { type Clock, type Logger, type RequestContext, untilLate } from '../core/runtime.ts'
+import { isWithin, type Span } from '../core/span.ts'
 
 /** What a part of the report was read as, or why it could not be read. */
 export type Read<T> = { readonly value: T; readonly why?: undefined } | { readonly value: null; readonly why: string }
@@ -23,7 +24,7 @@ export interface KeptOptions {
 export class Kept<T> {
   readonly #options: KeptOptions
   readonly #read: (context: RequestContext) => Promise<T>
-  #last: { readonly read: Read<T>; readonly until: number } | undefined
+  #last: { readonly read: Read<T>; readonly kept: Span } | undefined
 
   constructor(read: (context: RequestContext) => Promise<T>, options: KeptOptions) {
     this.#read = read
@@ -33,10 +34,10 @@ export class Kept<T> {
   /** Never rejects. A failure is kept, too: a source that hangs is not waited for with every look. */
   async get(context: RequestContext): Promise<Read<T>> {
     const { clock, ttlMs } = this.#options
-    if (this.#last !== undefined && clock.now() < this.#last.until) return this.#last.read
+    if (this.#last !== undefined && isWithin(this.#last.kept, clock.now())) return this.#last.read
     const read = await this.#readNow(context)
     // The caller of this request left: that says nothing of the source.
-    if (!context.signal.aborted) this.#last = { read, until: clock.now() + ttlMs }
+    if (!context.signal.aborted) this.#last = { read, kept: { at: clock.now(), ms: ttlMs } }
     return read
   }
 

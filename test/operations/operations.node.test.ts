@@ -125,6 +125,10 @@ describe('the report', () => {
     await clock.advance(LIMITS.operationsStoreTtlMs)
     await operations.read(testContext())
     expect(reads).toHaveLength(12)
+    // A clock that went back keeps nothing for as long as it was ahead.
+    await clock.advance(-3_600_000)
+    await operations.read(testContext())
+    expect(reads).toHaveLength(17)
   })
 
   it('leaves out a part that fails, hangs or is not bound, and says so', async () => {

@@ -121,7 +121,15 @@ function shownVersions(alias: Alias, all: readonly string[]): string[] {
 
 /** When a version was pushed, in seconds since 1970; 0 where an older Verge pushed it and kept no time. */
 export function pushedAt({ created }: Pick<Alias, 'created'>, version: string): number {
-  return created !== undefined && Object.hasOwn(created, version) ? (created[version] ?? 0) : 0
+  const at = created !== undefined && Object.hasOwn(created, version) ? (created[version] ?? 0) : 0
+  return Math.min(at, LATEST)
+}
+
+/** The end of the year 9999: lists write times as dates, which have four digits for a year. */
+const LATEST = 253_402_300_799
+
+function isTime(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value <= LATEST
 }
 
 function heaviestFirst(live: Alias['live']): Alias['live'] {
@@ -147,7 +155,7 @@ export function isEntry(value: unknown): value is ModelEntry {
     MODEL_NAME.test(model) &&
     (visibility === 'public' || visibility === 'private') &&
     typeof generation === 'number' &&
-    typeof created === 'number' &&
+    isTime(created) &&
     typeof versionCount === 'number' &&
     Array.isArray(live) &&
     live.every((each) => isObject(each) && isVersion(each.version) && typeof each.weight === 'number') &&
@@ -166,7 +174,7 @@ function isMain(value: unknown): value is MainVersion {
   return (
     isVersion(version) &&
     typeof digest === 'string' &&
-    typeof created === 'number' &&
+    isTime(created) &&
     typeof bytes === 'number' &&
     (task === undefined || typeof task === 'string') &&
     (description === undefined || typeof description === 'string') &&

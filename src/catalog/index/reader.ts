@@ -2,6 +2,7 @@ import { throwIfAborted } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { LruMap } from '../../core/lru.ts'
 import type { Clock, Logger } from '../../core/runtime.ts'
+import { isWithin, type Span } from '../../core/span.ts'
 import type { Store } from '../../weights/store.ts'
 import type { ModelEntry } from './entry.ts'
 import { BLOCK_ENTRIES, type IndexHead, type IndexPage } from './format.ts'
@@ -11,7 +12,10 @@ import { readBlocks, readHead } from './stored.ts'
 export interface IndexReaderOptions {
   readonly clock: Clock
   readonly logger: Logger
-  readonly limits: Pick<Limits, 'aliasTtlMs' | 'indexCacheBytes' | 'indexHeadBytes' | 'indexReadBytes' | 'indexReads'>
+  readonly limits: Pick<
+    Limits,
+    'aliasTtlMs' | 'indexCacheBytes' | 'indexHeadBytes' | 'indexPageBytes' | 'indexReadBytes' | 'indexReads'
+  >
 }
 
 interface CachedBlock {
@@ -30,7 +34,7 @@ export class IndexReader {
   readonly #truth: Store
   readonly #options: IndexReaderOptions
   readonly #blocks: LruMap<CachedBlock>
-  #head: { readonly value: IndexHead | null; readonly until: number } | undefined
+  #head: { readonly value: IndexHead | null; readonly kept: Span } | undefined
 
   constructor(truth: Store, options: IndexReaderOptions) {
     this.#truth = truth
@@ -60,10 +64,10 @@ export class IndexReader {
 
   async #headOf(fresh: boolean, signal?: AbortSignal): Promise<IndexHead | null> {
     const now = this.#options.clock.now()
-    if (!fresh && this.#head !== undefined && now < this.#head.until) return this.#head.value
+    if (!fresh && this.#head !== undefined && isWithin(this.#head.kept, now)) return this.#head.value
     const found = await readHead(this.#truth, this.#options.limits, signal)
     if (found !== null && found.head === null) this.#options.logger.warn('index_unusable', { newer: found.newer })
-    this.#head = { value: found?.head ?? null, until: now + this.#options.limits.aliasTtlMs }
+    this.#head = { value: found?.head ?? null, kept: { at: now, ms: this.#options.limits.aliasTtlMs } }
     return this.#head.value
   }
 
@@ -136,7 +140,7 @@ export class IndexReader {
       const { page } = first
       const from = Math.min(...missing)
       const to = Math.max(...missing) + 1
-      const entries = await readBlocks(this.#truth, page, from, to, signal)
+      const entries = await readBlocks(this.#truth, page, from, to, this.#options.limits, signal)
       if (entries === null) throw new LostPage(page.id)
       let begin = 0
       for (const [i, [, count, , bytes]] of page.blocks.slice(from, to).entries()) {

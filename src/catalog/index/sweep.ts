@@ -151,7 +151,7 @@ export class IndexSweep {
     const entries = new Map<string, { readonly etag: string | undefined; readonly visibility: string }>()
     const lost: string[] = []
     for (const page of tree) {
-      const found = await readPage(this.#truth, page, signal)
+      const found = await readPage(this.#truth, page, this.#options.limits, signal)
       if (found === null) lost.push(firstOf(page))
       for (const { etag, model, visibility } of found ?? []) entries.set(model, { etag, visibility })
     }

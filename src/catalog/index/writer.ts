@@ -115,7 +115,7 @@ export class IndexWriter {
       limits,
       newId: () => `${hour}-${randomId()}`,
       read: async (page) => {
-        const entries = await readPage(this.#truth, page)
+        const entries = await readPage(this.#truth, page, limits)
         if (entries === null) lost.push(page)
         return entries
       },

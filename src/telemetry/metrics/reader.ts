@@ -56,11 +56,17 @@ export class ShardedMetrics implements MetricsReader {
   async #readShard(index: number): Promise<ShardReading | undefined> {
     const { clock, limits, shardOf } = this.#options
     try {
-      return await untilLate(shardOf(index).read(), limits.metricStoreMs, clock, () => undefined)
+      const reading = await untilLate(shardOf(index).read(), limits.metricStoreMs, clock, () => undefined)
+      // An object of another version of Verge may say it in another form.
+      return reading !== undefined && isReading(reading) ? reading : undefined
     } catch {
       return undefined
     }
   }
+}
+
+function isReading({ isolates, minutes, series }: ShardReading): boolean {
+  return [isolates, minutes, series].every((part: unknown) => Array.isArray(part))
 }
 
 /** The shard of an isolate. @param source the isolate's name */

@@ -57,7 +57,8 @@ export class MetricRegistry implements Meter {
     const bucket = found === -1 ? buckets.length : found
     const sum = buckets.length + 1
     cell.values[bucket] = (cell.values[bucket] ?? 0) + 1
-    cell.values[sum] = (cell.values[sum] ?? 0) + value
+    // A clock that has gone back measures less than nothing, and a sum never falls.
+    cell.values[sum] = (cell.values[sum] ?? 0) + Math.max(0, value)
   }
 
   /** Adds to the minute in which the block arrives. */

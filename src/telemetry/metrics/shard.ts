@@ -1,6 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Clock } from '../../core/runtime.ts'
 import type { MetricBlock, ShardReading } from './block.ts'
+import { soundBlock } from './sound-block.ts'
 import { MetricTables, type TableLimits } from './tables.ts'
 
 export interface MetricShardDeps {
@@ -21,7 +22,8 @@ export class MetricShardObject extends DurableObject {
   }
 
   async book(block: MetricBlock): Promise<void> {
-    this.#tables.book(block, this.#clock.now())
+    const sound = soundBlock(block)
+    if (sound !== undefined) this.#tables.book(sound, this.#clock.now())
   }
 
   async read(): Promise<ShardReading> {

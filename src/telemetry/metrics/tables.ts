@@ -1,6 +1,6 @@
 import type { Limits } from '../../core/limits.ts'
 import type { GaugeReading, MetricBlock, SeriesDelta, ShardReading, Traffic } from './block.ts'
-import { definitionOf, lengthOf, together } from './definitions.ts'
+import { definitionOf, lengthOf, OTHER, together } from './definitions.ts'
 
 export type TableLimits = Pick<
   Limits,
@@ -109,7 +109,9 @@ export class MetricTables {
     return true
   }
 
-  #addTraffic(minute: number, { errors, model, place, requests, tokens, units, version }: Traffic): void {
+  #addTraffic(minute: number, traffic: Traffic): void {
+    const { errors, place, requests, tokens, units } = traffic
+    const { model, version } = this.#hasRoom(minute, traffic) ? traffic : { model: OTHER, version: OTHER }
     this.#storage.sql.exec(
       `INSERT INTO minutes (minute, model, version, place, requests, errors, units, tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (minute, model, version, place) DO UPDATE SET requests = requests + excluded.requests,
@@ -123,6 +125,17 @@ export class MetricTables {
       units,
       tokens,
     )
+  }
+
+  /** Whether a model and version can be told apart in this minute. */
+  #hasRoom(minute: number, { model, place, version }: Traffic): boolean {
+    const { sql } = this.#storage
+    const row = 'FROM minutes WHERE minute = ? AND model = ? AND version = ? AND place = ?'
+    if (sql.exec(`SELECT 1 ${row}`, minute, model, version, place).toArray().length > 0) return true
+    const { count } = sql
+      .exec<{ count: number }>('SELECT COUNT(*) AS count FROM minutes WHERE minute = ?', minute)
+      .one()
+    return count < this.#limits.metricTraffic
   }
 
   /** Once a minute. What lies in the future was written before the clock jumped back. */

@@ -399,6 +399,8 @@ it('an entry of another shape is not taken for one', async () => {
     { ...entry, live: [{ version: '1' }] },
     { ...entry, main: { ...entry.main, places: ['moon'] } },
     { ...entry, main: { ...entry.main, bytes: '1' } },
+    { ...entry, created: 1e15 },
+    { ...entry, main: { ...entry.main, created: -1 } },
     [],
     null,
   ]
@@ -407,4 +409,55 @@ it('an entry of another shape is not taken for one', async () => {
     for (const page of await pages()) await store.put(page, utf8(`${line}\n`))
     expect(await reader().page(query(ALL))).toBeNull()
   }
+})
+
+it('a head that claims pages of any length has nothing of that length read', async () => {
+  const { lists, names, store, sweep } = await filled(2)
+  await sweep().run(2)
+  const page = (first: string, i: number, bytes: number) => ({
+    id: `1-${'x'.repeat(8)}${i}`,
+    blocks: [[first, 1, 1, bytes]],
+  })
+  const asked: (number | undefined)[] = []
+  const watching: Store = {
+    name: 'r2',
+    head: (key, options) => store.head(key, options),
+    put: (key, value, options) => store.put(key, value, options),
+    delete: (key, options) => store.delete(key, options),
+    get: (key, options) => {
+      if (key.startsWith(INDEX_PAGE_PREFIX)) asked.push(options?.range?.length)
+      return store.get(key, options)
+    },
+    list: (prefix, options) => store.list(prefix, options),
+  }
+  for (const bytes of [1e9, Number.MAX_SAFE_INTEGER]) {
+    const tree = names.map((name, i) => page(name, i, bytes))
+    await store.put(INDEX_HEAD_KEY, utf8(JSON.stringify({ schema: 1, complete: true, all: tree, public: tree })))
+    expect(await whole(lists(watching), query(ALL))).toEqual(names)
+    expect(asked).toEqual([])
+  }
+  await sweep().run(10)
+  expect(await sweep().run(10)).toMatchObject({ whole: true })
+  expect(await whole(lists(), query(PUBLIC))).toEqual(['model-000000'])
+})
+
+it('a time that no calendar has breaks no list', async () => {
+  const { lists, store, writer } = put()
+  await storeModel(store, 'one', { created: { '1': Number.MAX_SAFE_INTEGER } })
+  await writer().touch('one')
+  const { entries } = await lists().page(query(ALL))
+  const [{ created = 0, main } = {}] = entries
+  expect([created, main?.created].map((at = 0) => new Date(at * 1000).getUTCFullYear())).toEqual([9999, 9999])
+})
+
+it('a clock that went back has the head read again', async () => {
+  const { clock, names, reader, store, sweep, writer } = await filled(3)
+  await clock.advance(HOUR)
+  await sweep().run(3)
+  const mine = reader()
+  await mine.page(query(ALL))
+  await storeModel(store, 'later')
+  await writer().touch('later')
+  await clock.advance(-HOUR)
+  expect(namesIn((await mine.page(query(ALL))) ?? { entries: [] })).toEqual(['later', ...names])
 })

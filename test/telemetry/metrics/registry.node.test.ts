@@ -50,6 +50,12 @@ describe('a registry', () => {
     ])
   })
 
+  it('sums no time of a clock that went back', () => {
+    const registry = registryOf()
+    countRequest(registry, observationOf({ queueMs: -3_600_000, totalMs: 5 }))
+    expect(seriesIn(registry).get('verge_step_seconds digits queue')?.at(-1)).toBe(0)
+  })
+
   it('keeps a block as it is until it was booked, and counts on beside it', () => {
     const registry = registryOf({}, [{ name: 'verge_backlog_units', labels: [], value: 3 }])
     expect(registry.take()).toBeUndefined()

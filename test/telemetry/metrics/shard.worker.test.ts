@@ -2,7 +2,7 @@ import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../../src/core/limits.ts'
-import type { MetricBlock, ShardReading } from '../../../src/telemetry/metrics/block.ts'
+import type { MetricBlock, ShardReading, Traffic } from '../../../src/telemetry/metrics/block.ts'
 import { type MetricShard, type MetricsSnapshot, ShardedMetrics } from '../../../src/telemetry/metrics/reader.ts'
 import { MetricTables } from '../../../src/telemetry/metrics/tables.ts'
 import { ManualClock } from '../../fixtures/clock.ts'
@@ -48,6 +48,40 @@ describe('a shard', () => {
     ])
   })
 
+  it('takes of a block what an isolate can have counted, and refuses none, which would come again', async () => {
+    const stub = stubOf(crypto.randomUUID())
+    const evicted = (labels: unknown, values: unknown) => ({ name: 'verge_evictions_total', labels, values })
+    const wrong = {
+      series: [
+        evicted(['digits'], [2]),
+        evicted(['digits'], [Number.NaN]),
+        evicted(['digits'], [Number.POSITIVE_INFINITY]),
+        evicted(['digits'], [-1]),
+        evicted(['digits'], ['1']),
+        evicted(['digits', 'more'], [1]),
+        evicted([7], [1]),
+        evicted(['x'.repeat(1_000)], [1]),
+        { name: 'verge_evictions_total' },
+        null,
+      ],
+      traffic: [{ model: null }, { ...block(1).traffic[0], requests: Number.NaN }, ...block(1).traffic],
+      gauges: [{ name: 'verge_backlog_units', labels: [], value: Number.NaN }, { labels: 1 }, null],
+      lost: undefined,
+    }
+    await stub.book(block(1, wrong as unknown as Partial<MetricBlock>))
+    await stub.book({ source: 'another', seq: 1 } as unknown as MetricBlock)
+    for (const nobody of [{ source: undefined }, { source: '' }, { seq: Number.NaN }, { source: 'x'.repeat(1_000) }])
+      await stub.book(block(1, nobody as unknown as Partial<MetricBlock>))
+    const reading = await stub.read()
+    expect(evictions(reading)).toEqual({ digits: 2 })
+    expect(reading.series.find(({ name }) => name === 'verge_metrics_lost_total')?.values).toEqual([9])
+    expect(reading.minutes.map(({ requests }) => requests)).toEqual([1])
+    expect(reading.isolates.map(({ gauges, isolate }) => [isolate, gauges.length]).sort()).toEqual([
+      ['another', 0],
+      ['isolate', 0],
+    ])
+  })
+
   it('books all of a block or nothing of it', async () => {
     const broken = { ...block(1), traffic: [{ model: null }] } as unknown as MetricBlock
     const reading = await tablesIn((tables) => {
@@ -70,8 +104,17 @@ describe('a shard', () => {
         { name: 'verge_of_another_version', labels: [], values: [1] },
         { name: 'verge_request_seconds', labels: ['digits', '2', 'edge'], values: [1, 2] },
       ]
-      tables.book(block(1, { series: [...flood, ...unknown], lost: 5 }), 0)
+      const [row] = block(1).traffic
+      const traffic = Array.from({ length: 10 }, (_, index) => ({ ...row, model: `model-${index}` }) as Traffic)
+      tables.book(block(1, { series: [...flood, ...unknown], lost: 5, traffic }), 0)
+      tables.book(block(2, { series: [], traffic }), 0)
       return tables.read(0)
+    })
+    expect(Object.fromEntries(reading.minutes.map(({ model, requests }) => [model, requests]))).toEqual({
+      'model-0': 2,
+      'model-1': 2,
+      'model-2': 2,
+      other: 14,
     })
     expect(evictions(reading)).toEqual({ 'model-0': 1, 'model-1': 1, 'model-2': 1, other: 47 })
     expect(reading.series.find(({ name }) => name === 'verge_metrics_lost_total')?.values).toEqual([7])
@@ -103,7 +146,7 @@ describe('a shard', () => {
 /** Tables in the storage of an object of their own, with few series. */
 function tablesIn(work: (tables: MetricTables) => ShardReading): Promise<ShardReading> {
   return runInDurableObject(stubOf(crypto.randomUUID()), (_, state) =>
-    work(new MetricTables(state.storage, { ...LIMITS, metricShardSeries: 3 })),
+    work(new MetricTables(state.storage, { ...LIMITS, metricShardSeries: 3, metricTraffic: 3 })),
   )
 }
 
@@ -113,19 +156,20 @@ describe('a reader', () => {
     const clock = new ManualClock()
     const silent: MetricShard = { book: async () => {}, read: () => new Promise(() => {}) }
     const failing: MetricShard = { book: async () => {}, read: () => Promise.reject(new Error('reset')) }
+    const other: MetricShard = { book: async () => {}, read: async () => ({ counters: [] }) as unknown as ShardReading }
     const answering = async (source: string): Promise<MetricShard> => {
       const stub = stubOf(`${name}-${source}`)
       await stub.book(block(1, { source }))
       const reading = await stub.read()
       return { ...silent, read: async () => reading }
     }
-    const shards = [await answering('isolate'), failing, silent, await answering('another')]
+    const shards = [await answering('isolate'), failing, silent, await answering('another'), other]
     const reader = new ShardedMetrics({
       shardOf: (index) => shards[index] ?? failing,
       flush: async () => {},
       clock,
       version: '1',
-      limits: { metricShards: 4, metricStoreMs: 5_000 },
+      limits: { metricShards: 5, metricStoreMs: 5_000 },
     })
     let snapshot: MetricsSnapshot | undefined
     const read = reader.read().then((found) => {
@@ -134,7 +178,7 @@ describe('a reader', () => {
     await expect.poll(() => clock.advance(5_000).then(() => snapshot)).toBeDefined()
     await read
     const { families = [], isolates, unreachable } = snapshot ?? {}
-    expect([isolates, unreachable]).toEqual([2, 2])
+    expect([isolates, unreachable]).toEqual([2, 3])
     expect(families.find(({ name: each }) => each === 'verge_evictions_total')?.samples).toEqual([
       { labels: { model: 'digits' }, value: 2 },
     ])
