@@ -11,7 +11,6 @@ import type { CallerFacts, Metering, Permit } from './metering.ts'
 import { LeasedPermit } from './permit.ts'
 import { planMissing } from './refusals.ts'
 import type { Slots } from './slots.ts'
-import { UNLIMITED } from './unlimited.ts'
 
 export interface LimitedOptions {
   readonly book: LeaseBook
@@ -46,6 +45,23 @@ interface Terms {
 }
 
 const UNLIMITED_TERMS: Terms = { plan: FREE, limits: { rates: [], budgets: {} } }
+
+const UNLIMITED_PERMIT: Permit = {
+  plan: FREE,
+  low: false,
+  state: undefined,
+  forModel: () => undefined,
+  spend: () => undefined,
+  tokens: () => undefined,
+  refund() {},
+  finish() {},
+}
+
+/**
+ * Of callers whom nothing limits.
+ * @public
+ */
+export const UNLIMITED: Metering = { admit: () => Promise.resolve(UNLIMITED_PERMIT) }
 
 /**
  * Limits by plans: of keys, people and tokens by what they were given, of callers without a key by their addresses, and of

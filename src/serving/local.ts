@@ -1,6 +1,5 @@
 import type { Alias } from '../catalog/alias.ts'
 import { chooseLive } from '../catalog/choose-live.ts'
-import { quantizesRowsTogether } from '../catalog/dtype.ts'
 import type { ModelLists } from '../catalog/index/model-lists.ts'
 import type { ListQuery, ModelPage } from '../catalog/index/query.ts'
 import type { Artifact, Manifest, Place } from '../catalog/manifest.ts'
@@ -9,24 +8,14 @@ import type { CatalogReader } from '../catalog/reader.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
 import { bytesHeld, type Tensors } from '../core/tensors.ts'
-import {
-  assertWithinCostLimit,
-  costOf,
-  elementsOf,
-  type InputShapes,
-  refusedRun,
-  runFootprint,
-  sessionFootprint,
-} from '../engine/costs.ts'
-import type { ArtifactInfo, ByteSource, Engine, EngineHealth, PageSource, Session } from '../engine/engine.ts'
-import type { SessionCache } from '../sessions/cache.ts'
-import type { SessionRequest } from '../sessions/use.ts'
-import type { BlobInfo } from '../weights/blob.ts'
+import { assertWithinCostLimit, costOf, elementsOf, type InputShapes, refusedRun } from '../engine/costs.ts'
+import type { EngineHealth } from '../engine/engine.ts'
 import type { Backlog } from './backlog.ts'
 import { type ArtifactCandidate, Candidates, type RefusedArtifact } from './candidates.ts'
 import type { FileCache } from './files.ts'
 import { Generating, runsOf } from './generating.ts'
 import { charged, chargedText, countedTokens, notePlace, noteRun } from './ledger.ts'
+import { ModelSessions, type ModelSessionsOptions } from './model-sessions.ts'
 import type { RunCache } from './results/run-cache.ts'
 import type {
   Generation,
@@ -38,15 +27,9 @@ import type {
   Serving,
   ServingObserver,
 } from './serving.ts'
-import { type ModelStatistics, RunStatistics } from './statistics.ts'
+import { batchOf, type ModelStatistics, RunStatistics, versionName } from './statistics.ts'
 
-/** Where an engine gets weights from: a loader over stores, or a cache on disk before one. */
-export interface BlobSource {
-  /** @throws manifest_invalid, model_too_large if the blob's declaration is invalid */
-  source(blob: BlobInfo, signal: AbortSignal): ByteSource | Promise<ByteSource>
-}
-
-export interface LocalServingOptions {
+export interface LocalServingOptions extends ModelSessionsOptions {
   /**
    * The place of this process. The edge and a browser do not run artifacts for other places; an origin runs them only if it
    * has no better one.
@@ -54,12 +37,7 @@ export interface LocalServingOptions {
   readonly place: Place
   readonly catalog: Pick<CatalogReader, 'alias' | 'manifest' | 'kept'>
   readonly lists: ModelLists
-  readonly blobs: BlobSource
-  /** Where pages of embedding tables are read from; absent where no engine needs them. */
-  readonly pages?: { source(file: BlobInfo): PageSource }
   readonly files: FileCache
-  readonly engine: Engine
-  readonly sessions: SessionCache
   readonly results: Pick<RunCache, 'through'>
   /** Units that the runs of one request may cost together. */
   readonly costLimit: number
@@ -69,10 +47,6 @@ export interface LocalServingOptions {
   readonly prefillTokens: number
   /** Bounds the work taken on; absent where the engine bounds its own queue. */
   readonly backlog?: Backlog
-  /** Bytes of engine memory for a session of an artifact and its run, with nothing else loaded; unbounded if left out. */
-  readonly roomBytes?: (artifact: ArtifactInfo) => number
-  /** Models whose sessions are never evicted for others, from the beginning. */
-  readonly pinned: ReadonlySet<string>
   readonly clock: Clock
   /** Uniform in [0, 1): picks among the live versions. */
   readonly random: () => number
@@ -84,14 +58,13 @@ export interface LocalServingOptions {
 /** Serves models from here, an isolate or an origin: catalogue, weights, sessions and engine put together. */
 export class LocalServing implements Serving, Residence {
   readonly #options: LocalServingOptions
-  /** Models whose sessions are not evicted for others, and the artifacts that these are of. */
-  readonly #pinned: Map<string, Set<string>>
+  readonly #sessions: ModelSessions
   readonly #statistics = new RunStatistics()
   readonly #candidates: Candidates
 
   constructor(options: LocalServingOptions) {
     this.#options = options
-    this.#pinned = new Map([...options.pinned].map((model) => [model, new Set()]))
+    this.#sessions = new ModelSessions(options)
     this.#candidates = new Candidates(options.place, options.engine)
   }
 
@@ -155,33 +128,24 @@ export class LocalServing implements Serving, Residence {
 
   /** As `prefetch`, of one of the model's artifacts. Nothing is loaded for a request that will find no turn to run. */
   prefetchOn(artifact: Artifact, model: ResolvedModel, context: RunContext): void {
-    if (!this.loaded(artifact) && !this.busy) this.#options.sessions.prefetch(this.#session(model, artifact), context)
+    if (!this.loaded(artifact) && !this.busy) this.#sessions.prefetch(model.manifest, artifact, context)
   }
 
   /** Loads the model's session, and waits until it is there. @throws what loading throws */
-  async load(model: ResolvedModel, context: RunContext): Promise<void> {
-    const artifact = this.#candidates.chosen(model.manifest)
-    await this.#options.sessions.use(this.#session(model, artifact), context, async () => {})
+  async load({ manifest }: ResolvedModel, context: RunContext): Promise<void> {
+    await this.#sessions.load(manifest, this.#candidates.chosen(manifest), context)
   }
 
-  async pin(model: ResolvedModel, context: RunContext): Promise<void> {
-    const artifact = this.#candidates.chosen(model.manifest)
-    const { model: name } = model.manifest
-    await this.load(model, context)
-    this.#pinned.set(name, (this.#pinned.get(name) ?? new Set()).add(artifact.sha256))
-    this.#options.sessions.pin(artifact.sha256, true)
+  async pin({ manifest }: ResolvedModel, context: RunContext): Promise<void> {
+    await this.#sessions.pin(manifest, this.#candidates.chosen(manifest), context)
   }
 
   evict({ manifest }: ResolvedModel): void {
-    // A version that was live before is pinned as well, and would hold its memory for as long as the process lives.
-    const pinned = this.#pinned.get(manifest.model) ?? []
-    this.#pinned.delete(manifest.model)
-    for (const sha256 of [...pinned, ...manifest.artifacts.map((each) => each.sha256)])
-      this.#options.sessions.evict(sha256)
+    this.#sessions.evict(manifest)
   }
 
   statistics({ manifest }: ResolvedModel): ModelStatistics {
-    return this.#statistics.of(nameOf(manifest))
+    return this.#statistics.of(versionName(manifest))
   }
 
   async run(
@@ -204,10 +168,10 @@ export class LocalServing implements Serving, Residence {
     const { manifest } = model
     try {
       const result = await this.#runOn(artifact, model, inputs, outputs, context)
-      this.#statistics.succeeded(nameOf(manifest), result, batchOf(manifest, inputs), this.#options.clock.now())
+      this.#statistics.succeeded(versionName(manifest), result, batchOf(manifest, inputs), this.#options.clock.now())
       return result
     } catch (error) {
-      this.#statistics.failed(nameOf(manifest))
+      this.#statistics.failed(versionName(manifest))
       throw error
     }
   }
@@ -222,12 +186,11 @@ export class LocalServing implements Serving, Residence {
     const cost = this.#costOf(model, artifact, [inputs], context)
     this.#assertFit(artifact, [inputs])
     if (context.ledger !== undefined) context.ledger.cost += cost
-    const { backlog, place, results, sessions } = this.#options
+    const { backlog, place, results } = this.#options
     notePlace(context.ledger, place)
-    const request = { ...this.#session(model, artifact), runBytes: runFootprint(artifact, elementsOf(inputs)) }
     // Answers from the cache need no share of the engine.
     const make = async () => {
-      const run = () => sessions.run(request, context, inputs, outputs)
+      const run = () => this.#sessions.run(model.manifest, artifact, inputs, outputs, context)
       const made = await (backlog === undefined ? run() : backlog.run(context.signal, cost, bytesHeld(inputs), run))
       return { ...made, artifact, place }
     }
@@ -272,7 +235,7 @@ export class LocalServing implements Serving, Residence {
     { cost, options }: { readonly cost: number; readonly options: GenerationOptions },
     context: RunContext,
   ): Promise<Generation> {
-    const { backlog, place, sessions } = this.#options
+    const { backlog, place } = this.#options
     notePlace(context.ledger, place)
     backlog?.plan(context.signal, cost)
     const generating = new Generating({
@@ -283,39 +246,17 @@ export class LocalServing implements Serving, Residence {
       cost,
       onSpent: (cost) => backlog?.spend(context.signal, cost),
     })
-    sessions
-      .use(this.#session(model, artifact), context, (session, use) => generating.with(session, use))
+    this.#sessions
+      .use(model.manifest, artifact, context, (session, use) => generating.with(session, use))
       .catch((error: unknown) => generating.fail(error))
     const { start } = await generating.begun
     noteRun(context.ledger, start)
     const untimed = { start, timings: { loadMs: 0, queueMs: 0, runMs: 0 } }
-    this.#statistics.succeeded(nameOf(model.manifest), untimed, 1, this.#options.clock.now())
+    this.#statistics.succeeded(versionName(model.manifest), untimed, 1, this.#options.clock.now())
     const { observer } = this.#options
     const tokens =
       observer === undefined ? generating : countedTokens(generating, () => observer.token(model.manifest.model))
     return { tokens, artifact, place, start }
-  }
-
-  #session({ manifest }: ResolvedModel, artifact: Artifact): SessionRequest {
-    const { blobs, engine, pages, roomBytes } = this.#options
-    const pinned = this.#pinned.get(manifest.model)?.add(artifact.sha256)
-    return {
-      key: artifact.sha256,
-      of: { model: manifest.model, version: manifest.version },
-      bytes: sessionFootprint(artifact),
-      ...(roomBytes && { roomBytes: roomBytes(artifact) }),
-      pinned: pinned !== undefined,
-      load: async ({ signal, onProgress }): Promise<Session> => {
-        const source = await blobs.source(artifact, signal)
-        const deliver: typeof source.deliver = (write, inner) =>
-          source.deliver((offset, data) => {
-            onProgress()
-            write(offset, data)
-          }, inner)
-        const more = pages && artifact.pages && { pages: pages.source(artifact.pages) }
-        return engine.load(infoOf(manifest, artifact), { ...source, ...more, deliver }, { signal })
-      },
-    }
   }
 
   file<T>(model: ResolvedModel, file: ModelFile<T>, context: RunContext): Promise<T> {
@@ -359,13 +300,12 @@ export class LocalServing implements Serving, Residence {
   /** Whether the model's session is loaded, or can be without another one's leaving. What no engine supports needs no room. */
   fitsBeside({ manifest }: ResolvedModel): boolean {
     const best = this.#candidates.of(manifest).find(({ support }) => support.ok)
-    const { sessions } = this.#options
-    return best === undefined || sessions.has(best.artifact.sha256) || sessions.fits(sessionFootprint(best.artifact))
+    return best === undefined || this.#sessions.fitsBeside(best.artifact)
   }
 
   /** Whether an artifact's session is in memory. */
   loaded(artifact: Pick<Artifact, 'sha256'>): boolean {
-    return this.#options.sessions.has(artifact.sha256)
+    return this.#sessions.loaded(artifact)
   }
 
   held(): readonly Manifest[] {
@@ -393,19 +333,4 @@ export class LocalServing implements Serving, Residence {
 /** Whether the smallest artifact is to answer a request. */
 function isCheap({ ledger }: RunContext): boolean {
   return ledger?.bounds?.smallest === true
-}
-
-function nameOf({ model, version }: Manifest): string {
-  return `${model}@${version}`
-}
-
-/** Inputs of a run: the first dimension of the first tensor, where the model takes any number. */
-export function batchOf({ inputs: [first] }: Manifest, inputs: Tensors): number {
-  if (first === undefined || typeof first.shape[0] === 'number') return 1
-  return inputs.get(first.name)?.shape[0] ?? 1
-}
-
-/** An artifact as an engine sees it. */
-function infoOf({ batching }: Manifest, artifact: Artifact): ArtifactInfo {
-  return { ...artifact, batchable: batching ?? !quantizesRowsTogether(artifact.dtype) }
 }

@@ -1,3 +1,5 @@
+import type { Manifest } from '../catalog/manifest.ts'
+import type { Tensors } from '../core/tensors.ts'
 import type { RunResult } from './serving.ts'
 
 /** How often something happened, and how long it took together by the isolate's clock. */
@@ -85,4 +87,15 @@ export class RunStatistics {
 
 function plus({ count, ms }: Duration, more: number): Duration {
   return { count: count + 1, ms: ms + more }
+}
+
+/** A version as statistics name it. */
+export function versionName({ model, version }: Pick<Manifest, 'model' | 'version'>): string {
+  return `${model}@${version}`
+}
+
+/** Inputs of a run: the first dimension of the first tensor, where the model takes any number. */
+export function batchOf({ inputs: [first] }: Manifest, inputs: Tensors): number {
+  if (first === undefined || typeof first.shape[0] === 'number') return 1
+  return inputs.get(first.name)?.shape[0] ?? 1
 }

@@ -8,7 +8,7 @@ import { BINARY_EXTENSION, JSON_LENGTH_HEADER, TENSOR_ALIGNMENT } from '../../pr
 import { readInferRequest, readJsonLength } from '../../protocols/oip/read-request.ts'
 import type { ModelReady, ServerMetadata } from '../../protocols/oip/wire.ts'
 import { writeInferAnswer } from '../../protocols/oip/write-answer.ts'
-import { batchOf } from '../../serving/local.ts'
+import { batchOf } from '../../serving/statistics.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf, bodyLimit, setPlacementHeaders, withAdmittedModel } from '../inference.ts'
 import { modelNamed } from '../model-names.ts'

@@ -13,7 +13,7 @@ import { ROOT } from '../../../src/cli/files/project.ts'
 const BUDGETS: Readonly<Record<string, number>> = {
   // Of it one that finds the drawing in a picture of a sign, and in each of them one that looks for a credential, and the ledger,
   // which counts what runs take and has them paid for; two begin and end a request that is limited and counted,
-  // and two say that this one has no limits. One keeps secrets out of the log, by the form that they have.
+  // and one says that this one has no limits. One keeps a model's session, whichever work it is for. One keeps secrets out of the log, by the form that they have.
   // One says whose request it is, and one chooses among the live versions by that.
   // The order of an inference, the slot, what is passed on to origins, what runs a model, and what has tokens paid for change for reasons of their own.
   // One tells who watches what the inference did.

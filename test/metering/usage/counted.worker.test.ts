@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../../src/core/errors.ts'
+import { UNLIMITED } from '../../../src/metering/limited.ts'
 import type { Metering, Permit } from '../../../src/metering/metering.ts'
-import { UNLIMITED } from '../../../src/metering/unlimited.ts'
 import type { UsageRow } from '../../../src/metering/usage/block.ts'
 import { counted } from '../../../src/metering/usage/counted.ts'
 import { ManualClock, testContext } from '../../fixtures/clock.ts'
