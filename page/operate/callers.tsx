@@ -1,7 +1,7 @@
 import type { OperationsBody, OperationsBudget } from '../../src/protocols/verge/operations.ts'
 import { Scroll } from '../ui/index.ts'
 import { dayAndClock } from './clock.ts'
-import { Section, Unread } from './section.tsx'
+import { Section, Unread, Unshown } from './section.tsx'
 import { count, share, usd } from './words.ts'
 
 /** What today cost, who spent it, and what their budgets leave. */
@@ -19,7 +19,7 @@ export function Callers({ body: { callers, cost } }: { readonly body: Operations
         </p>
       )}
       {callers === null ? (
-        <Unread what="The callers" />
+        <Unshown what="The callers" />
       ) : callers.length === 0 ? (
         <p>No caller today.</p>
       ) : (

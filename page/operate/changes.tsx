@@ -1,6 +1,6 @@
 import type { OperationsChange } from '../../src/protocols/verge/operations.ts'
 import { dayAndClock } from './clock.ts'
-import { Section, Unread } from './section.tsx'
+import { Section, Unshown } from './section.tsx'
 import { span } from './words.ts'
 
 interface Props {
@@ -13,7 +13,7 @@ export function Changes({ changes, now }: Props) {
   return (
     <Section title="Recent changes" note="the audit log, newest first">
       {changes === null ? (
-        <Unread what="The audit log" />
+        <Unshown what="The audit log" />
       ) : changes.length === 0 ? (
         <p>Nothing was changed yet.</p>
       ) : (

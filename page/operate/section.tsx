@@ -26,3 +26,8 @@ export function Section({ children, note, title }: Props) {
 export function Unread({ what }: { readonly what: string }) {
   return <p class="operate-unread">{what} could not be read.</p>
 }
+
+/** In place of what is for the operator alone, or could not be read. */
+export function Unshown({ what }: { readonly what: string }) {
+  return <p class="operate-unread">{what} could not be read. Only the operator's key shows it.</p>
+}

@@ -172,9 +172,15 @@ export const operationsBodySchema = z
       })
       .nullable()
       .meta({ description: 'Estimated, at list prices and beyond what a plan includes' }),
-    callers: z.array(callerSchema).nullable().meta({ description: 'Who spent most today first' }),
+    callers: z
+      .array(callerSchema)
+      .nullable()
+      .meta({ description: 'Who spent most today first. For the operator alone: null for keys' }),
     origins: z.array(originSchema).nullable(),
-    changes: z.array(changeSchema).nullable().meta({ description: 'The newest first' }),
+    changes: z
+      .array(changeSchema)
+      .nullable()
+      .meta({ description: 'The newest first. For the operator alone: null for keys' }),
   })
   .meta({ id: 'Operations' })
 export type OperationsBody = z.infer<typeof operationsBodySchema>
