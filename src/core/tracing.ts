@@ -9,6 +9,16 @@ export interface Span {
   part(name: string, attributes: Attributes, from: number, to: number): void
 }
 
+/** A span of work that goes on when the call that began it is over. */
+export interface OpenSpan extends Span {
+  /** A moment within it. */
+  event(name: string): void
+  /** Does a step of the work, whose own steps have no spans: a text has as many as tokens. */
+  step<T>(work: () => T): T
+  /** The first call counts. @param error what the work failed with */
+  end(error?: unknown): void
+}
+
 /** Records what a request waits for. Work of requests that are not recorded costs a look. */
 export interface Tracer {
   /**
@@ -16,6 +26,8 @@ export interface Tracer {
    * @param work is given the span; undefined where the request is not recorded
    */
   span<T>(name: string, attributes: Attributes, work: (span: Span | undefined) => Promise<T>): Promise<T>
+  /** Begins a span that somebody ends; undefined where the request is not recorded. */
+  open(name: string, attributes: Attributes): OpenSpan | undefined
   /** `traceparent` and `tracestate` for what this request asks of others; none where it belongs to no trace. */
   headers(): Readonly<Record<string, string>>
   /** Milliseconds since 1970, as spans have them. */

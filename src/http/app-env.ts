@@ -1,6 +1,7 @@
 import type { Caller } from '../access/authorize.ts'
 import type { Credentials } from '../access/credentials.ts'
 import type { Plan } from '../access/plan.ts'
+import type { ErrorCode } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Clock, Logger, RunCounter } from '../core/runtime.ts'
 import type { RequestTracer } from '../core/tracing.ts'
@@ -122,6 +123,8 @@ export interface AppVariables {
   readonly arrivedAt?: number
   /** The request's trace, where it is recorded. */
   readonly traceId?: string
+  /** What was reported of the request that failed, at its beginning or in the middle of its answer. */
+  readonly failure?: { readonly code: ErrorCode; readonly status: number }
   /** The answer is a refusal whatever its status says, and has been logged as one. */
   readonly refused?: boolean
   /** How the answer may be kept, where it is the same at any moment; otherwise it must not be. */

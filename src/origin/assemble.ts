@@ -159,6 +159,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
     pinned: new Set(),
     random: Math.random,
     observer: notes,
+    tracer,
     accepts: state.ready,
   })
   const metrics = new OriginMetrics(

@@ -8,6 +8,7 @@ import type { CatalogReader } from '../catalog/reader.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
 import { bytesHeld, type Tensors } from '../core/tensors.ts'
+import type { Tracer } from '../core/tracing.ts'
 import { assertWithinCostLimit, costOf, elementsOf, type InputShapes, refusedRun } from '../engine/costs.ts'
 import type { EngineHealth } from '../engine/engine.ts'
 import type { Backlog } from './backlog.ts'
@@ -28,6 +29,7 @@ import type {
   ServingObserver,
 } from './serving.ts'
 import { batchOf, type ModelStatistics, RunStatistics, versionName } from './statistics.ts'
+import { TextSpan } from './text-span.ts'
 
 export interface LocalServingOptions extends ModelSessionsOptions {
   /**
@@ -51,6 +53,8 @@ export interface LocalServingOptions extends ModelSessionsOptions {
   /** Uniform in [0, 1): picks among the live versions. */
   readonly random: () => number
   readonly observer?: ServingObserver
+  /** Records the texts that are written here. Undefined where no traces are recorded. */
+  readonly tracer?: Tracer | undefined
   /** Whether requests are to be sent here: the engine alone does not know. Always if left out. */
   readonly accepts?: () => boolean
 }
@@ -235,12 +239,18 @@ export class LocalServing implements Serving, Residence {
     { cost, options }: { readonly cost: number; readonly options: GenerationOptions },
     context: RunContext,
   ): Promise<Generation> {
-    const { backlog, place } = this.#options
+    const { backlog, place, tracer } = this.#options
     notePlace(context.ledger, place)
     backlog?.plan(context.signal, cost)
+    let span: TextSpan | undefined
     const generating = new Generating({
       prompt,
-      options: { ...options, prefillTokens: this.#options.prefillTokens, runsBefore: context.runsBefore },
+      options: {
+        ...options,
+        prefillTokens: this.#options.prefillTokens,
+        runsBefore: context.runsBefore,
+        ...(tracer && { onTurn: () => span?.turned() }),
+      },
       model: model.manifest.model,
       artifact,
       cost,
@@ -253,9 +263,10 @@ export class LocalServing implements Serving, Residence {
     noteRun(context.ledger, start)
     const untimed = { start, timings: { loadMs: 0, queueMs: 0, runMs: 0 } }
     this.#statistics.succeeded(versionName(model.manifest), untimed, 1, this.#options.clock.now())
+    span = TextSpan.open(tracer, { format: artifact.format, prompt: prompt.length, signal: options.signal })
+    const written = span?.around(generating) ?? generating
     const { observer } = this.#options
-    const tokens =
-      observer === undefined ? generating : countedTokens(generating, () => observer.token(model.manifest.model))
+    const tokens = observer === undefined ? written : countedTokens(written, () => observer.token(model.manifest.model))
     return { tokens, artifact, place, start }
   }
 

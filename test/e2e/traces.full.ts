@@ -95,6 +95,37 @@ describe('traces of a Worker', () => {
     expect(collector.faults).toEqual([])
   })
 
+  it('show a text until its last token, however it is read', async () => {
+    await publishAs(await writerFor(worker), await packFolder(join(ROOT, 'models/abacus')), 'abacus')
+    const chat = (trace: string, body: object) =>
+      fetch(`${worker.url}/v1/chat/completions`, {
+        method: 'POST',
+        body: JSON.stringify({ model: 'abacus', temperature: 0, ...body }),
+        headers: { ...askedFor, 'content-type': 'application/json', traceparent: `00-${trace}-00f067aa0ba902b7-01` },
+      })
+    const messages = [{ role: 'user', content: 'What is 27 plus 58?' }]
+    const [whole, streamed] = ['a'.repeat(32), 'b'.repeat(32)] as const
+    const { usage } = (await (await chat(whole, { messages })).json()) as { usage: Record<string, number> }
+    const events = await (await chat(streamed, { messages, stream: true })).text()
+    expect(events).toContain('[DONE]')
+    for (const trace of [whole, streamed]) {
+      const spans = () => collector.spans.filter(({ traceId }) => traceId === trace)
+      await expect.poll(() => pathsOf(spans())).toContain('POST /v1/chat/completions > run > queue')
+      const run = spans().find(({ name }) => name === 'run')
+      expect(run?.events.map(({ name }) => name)).toEqual(['first_token'])
+      // One span, and not one for each token.
+      expect(spans().filter(({ name }) => name === 'run')).toHaveLength(1)
+      const request = spans().find(({ name }) => name === 'POST /v1/chat/completions')
+      for (const span of [run, request]) {
+        expect(span?.attributes).toMatchObject({
+          'gen_ai.usage.input_tokens': usage.prompt_tokens,
+          'gen_ai.usage.output_tokens': usage.completion_tokens,
+        })
+      }
+    }
+    expect(collector.faults).toEqual([])
+  })
+
   it('delay no answer while the collector hangs', async () => {
     collector.hang()
     const before = collector.headers.length

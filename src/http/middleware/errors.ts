@@ -39,7 +39,9 @@ export function reportedError(
         'Internal error. Try again. If the error persists, report the request id to the operator.',
         { cause: thrown },
       )
-  log(logger, c, error, statusOf(shape, error))
+  const status = statusOf(shape, error)
+  c.set('failure', { code: error.code, status })
+  log(logger, c, error, status)
   return error
 }
 

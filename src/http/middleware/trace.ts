@@ -1,12 +1,14 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
 import type { Caller } from '../../access/authorize.ts'
-import { isVergeError } from '../../core/errors.ts'
 import { PLACEMENT_HEADER } from '../../core/headers.ts'
 import type { Attributes, RequestSpan, RequestTracer } from '../../core/tracing.ts'
 import { attributesOf } from '../../inference/span-attributes.ts'
 import { watched } from '../../placement/origin-usage.ts'
 import type { AppEnv } from '../app-env.ts'
+
+/** From here on a status says that the failure is not its caller's. */
+const FIRST_FAULT = 500
 
 /** Methods as spans name them; another one is what its caller wrote. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])
@@ -56,22 +58,33 @@ function isTrusted(caller: Caller): boolean {
   return caller.kind === 'granted' ? caller.by !== 'token' : caller.kind !== 'anonymous'
 }
 
+/** Answers that are written while they are read. */
+const STREAMED = /^(?:text\/event-stream|application\/x-ndjson)/
+
 function describe(c: Context<AppEnv>, span: RequestSpan, method: string, trusted: boolean): void {
   const route = routePath(c, -1)
-  const { status } = c.res
-  const { ledger } = c.get('context')
   span.rename(`${method} ${route}`)
-  span.set({
-    'http.route': route,
-    'http.response.status_code': status,
-    ...(ledger && attributesOf(ledger)),
-    ...placeOf(c.res),
-  })
-  if (c.error !== undefined) span.failed(isVergeError(c.error) ? c.error.code : 'internal', status >= 500)
+  span.set({ 'http.route': route, 'http.response.status_code': c.res.status })
   if (trusted) c.res.headers.set('traceresponse', span.id)
   const { body, headers } = c.res
-  if (body === null || headers.get('content-type')?.startsWith('text/event-stream') !== true) return
-  c.res = new Response(watched(body, { push() {} }, span.keep()), c.res)
+  if (body === null || !STREAMED.test(headers.get('content-type') ?? '')) {
+    conclude(c, span)
+    return
+  }
+  const end = span.keep()
+  const ended = (): void => {
+    conclude(c, span)
+    end()
+  }
+  c.res = new Response(watched(body, { push() {} }, ended), c.res)
+}
+
+/** What is known when the answer is over: what it took, and whether it failed. */
+function conclude(c: Context<AppEnv>, span: RequestSpan): void {
+  const { ledger } = c.get('context')
+  span.set({ ...(ledger && attributesOf(ledger)), ...placeOf(c.res) })
+  const failure = c.get('failure')
+  if (failure !== undefined) span.failed(failure.code, failure.status >= FIRST_FAULT)
 }
 
 /** Where the answer says that it was computed. */

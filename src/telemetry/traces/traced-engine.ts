@@ -2,8 +2,8 @@ import type { Tracer } from '../../core/tracing.ts'
 import type { ArtifactInfo, Engine, Session, SharedTurn } from '../../engine/engine.ts'
 
 /**
- * An engine whose loads and runs are spans: of a run, the wait for its turn and the batch that it was part of are pieces. A text
- * that an engine writes by itself, without runs that it is asked for, has none.
+ * An engine whose loads and runs are spans: of a run, the wait for its turn and the batch that it was part of are pieces. The
+ * span of a text that is written token by token is of who reads it: see serving/text-span.ts.
  */
 export function tracedEngine(engine: Engine, tracer: Tracer): Engine {
   return {

@@ -10,7 +10,7 @@ import {
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import { ATTR_ERROR_TYPE } from '@opentelemetry/semantic-conventions'
 import { isVergeError } from '../../core/errors.ts'
-import type { Arrival, Attributes, RequestSpan, RequestTracer, Span } from '../../core/tracing.ts'
+import type { Arrival, Attributes, OpenSpan, RequestSpan, RequestTracer, Span } from '../../core/tracing.ts'
 import { parentHeaders, readParent } from './propagation.ts'
 import { Recording, withRecording } from './recording.ts'
 import type { Sampling } from './sampling.ts'
@@ -80,6 +80,25 @@ export class StorageTracer implements RequestTracer {
     const span = this.#begin(active.context, name, attributes, OUTSIDE.has(name) ? SpanKind.CLIENT : SpanKind.INTERNAL)
     const inner = { ...active, context: trace.setSpan(active.context, span) }
     return storage.run(inner, () => this.#ended(span, work(this.#handle(span, inner))))
+  }
+
+  open(name: string, attributes: Attributes): OpenSpan | undefined {
+    const { storage } = this.#options
+    const active = storage.getStore()
+    if (active?.recording?.begin() !== true) return undefined
+    const span = this.#begin(active.context, name, attributes, SpanKind.INTERNAL)
+    const context = trace.setSpan(active.context, span)
+    const within: Active = { context, state: active.state }
+    return {
+      ...this.#handle(span, { ...active, context }),
+      event: (event) => void span.addEvent(event, hrTime(this.now())),
+      step: (work) => storage.run(within, work),
+      end: (error) => {
+        if (!span.isRecording()) return
+        if (error !== undefined) fail(span, error)
+        span.end(hrTime(this.now()))
+      },
+    }
   }
 
   headers(): Readonly<Record<string, string>> {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Caller } from '../../../src/access/authorize.ts'
 import type { AppEnv } from '../../../src/http/app-env.ts'
 import { traced } from '../../../src/http/middleware/trace.ts'
+import { openLedger } from '../../../src/serving/ledger.ts'
 import { testContext } from '../../fixtures/clock.ts'
 import { testApp, testModel } from '../../fixtures/http.ts'
 import { pathsOf, tracing } from '../../fixtures/traces.ts'
@@ -65,25 +66,43 @@ describe('requests that are recorded', () => {
   })
 
   it.each([
-    ['read', (answer: Response) => answer.text()],
-    ['left', (answer: Response) => answer.body?.cancel()],
-  ])('end when an answer of events is %s', async (_, take) => {
+    ['events is read', 'text/event-stream', (answer: Response) => answer.text()],
+    ['lines is read', 'application/x-ndjson', (answer: Response) => answer.text()],
+    ['events is left', 'text/event-stream', (answer: Response) => answer.body?.cancel()],
+  ])('end when an answer of %s, and say what it came to', async (_, type, take) => {
     const { clock, exported, tracer } = tracing(1)
     const app = new Hono<AppEnv>()
     app.use(async (c, next) => {
       c.set('caller', { kind: 'anonymous' })
-      c.set('context', { ...testContext(), waitUntil() {} })
+      c.set('context', { ...testContext(), waitUntil() {}, ledger: openLedger() })
       await next()
     })
     app.use(traced(tracer))
-    app.get('/events', () => new Response('data: 1', { headers: { 'content-type': 'text/event-stream' } }))
+    app.get('/events', (c) => {
+      const { ledger } = c.get('context')
+      const body = new ReadableStream({
+        pull(controller) {
+          // What is written, and what fails, after the answer has begun.
+          if (ledger !== undefined) ledger.outputTokens = 4
+          c.set('failure', { code: 'session_lost', status: 503 })
+          controller.enqueue(new TextEncoder().encode('data: 1'))
+          controller.close()
+        },
+      })
+      return new Response(body, { headers: { 'content-type': type } })
+    })
     const answer = await app.request('/events')
     await clock.advance(100)
     expect((await exported()).map(({ name }) => name)).toEqual([])
     await take(answer)
     const spans = await exported()
     expect(spans.map(({ name }) => name).sort()).toEqual(['GET /events', 'authorize'])
-    expect(spans.at(-1)?.endTimeUnixNano).toBe('1790000000100000000')
+    const request = spans.at(-1)
+    expect(request?.endTimeUnixNano).toBe('1790000000100000000')
+    expect(request).toMatchObject({
+      attributes: { 'gen_ai.usage.output_tokens': 4, 'error.type': 'session_lost' },
+      status: { code: 2 },
+    })
   })
 })
 
