@@ -28,6 +28,19 @@ const TASKS = [
   'tasks/task.ts',
 ]
 
+/** Quantizing, and the folders of its passes. */
+const QUANTIZE = [
+  'quantize',
+  'quantize/plan',
+  'quantize/static',
+  'quantize/tables',
+  'quantize/products',
+  'quantize/fp16',
+  'quantize/trim',
+  'quantize/shared',
+  'quantize/types.ts',
+]
+
 /** The rooms of `src/`, by their path inside it. */
 const ROOMS: Readonly<Record<string, Room>> = {
   'worker.ts': {
@@ -333,7 +346,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'media',
       'onnx',
       'onnx/schema',
-      'quantize',
+      ...QUANTIZE,
       'engine',
       'engine/native',
       'engine/ort',
@@ -350,7 +363,29 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // What any command of this project prints and reads; what files it writes.
   'cli/terminal': { rooms: ['cli/files', 'onnx', 'core'], packages: ['node:*'] },
   'cli/files': { rooms: ['cli/terminal', 'core'], packages: ['node:*'] },
-  quantize: { rooms: ['onnx', 'onnx/schema', 'engine', 'core'], packages: ['@bufbuild/protobuf'] },
+  // From a model and options to passes, in their order.
+  quantize: { rooms: [...QUANTIZE, 'onnx', 'onnx/schema', 'engine', 'core'], packages: ['@bufbuild/protobuf'] },
+  // A precision for each layer, by what its weights matter.
+  'quantize/plan': { rooms: ['onnx'], packages: [] },
+  // Activations in eight bits, by ranges that were seen.
+  'quantize/static': {
+    rooms: ['quantize/shared', 'quantize/types.ts', 'onnx', 'onnx/schema', 'engine', 'core'],
+    packages: ['@bufbuild/protobuf'],
+  },
+  // Matrices that rows are looked up in.
+  'quantize/tables': {
+    rooms: ['quantize/products', 'quantize/shared', 'quantize/types.ts', 'onnx', 'onnx/schema', 'engine', 'core'],
+    packages: ['@bufbuild/protobuf'],
+  },
+  // Weights that are multiplied by, and lookups in them.
+  'quantize/products': { rooms: ['quantize/shared', 'quantize/types.ts', 'onnx', 'onnx/schema'], packages: [] },
+  'quantize/fp16': {
+    rooms: ['quantize/shared', 'quantize/types.ts', 'onnx', 'onnx/schema'],
+    packages: ['@bufbuild/protobuf'],
+  },
+  'quantize/trim': { rooms: ['onnx', 'onnx/schema'], packages: [] },
+  'quantize/shared': { rooms: ['quantize/types.ts', 'onnx', 'onnx/schema', 'engine', 'core'], packages: [] },
+  'quantize/types.ts': { rooms: ['onnx', 'onnx/schema', 'engine', 'core'], packages: [] },
   // From ONNX graphs to plans of Verge's own engine; never in a bundle.
   compile: { rooms: ['engine/verge', 'onnx', 'onnx/schema', 'core'], packages: [] },
   onnx: { rooms: ['onnx/schema', 'core'], packages: ['@bufbuild/protobuf'] },

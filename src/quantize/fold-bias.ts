@@ -3,7 +3,7 @@ import type { GraphView } from '../onnx/graph.ts'
 import { inferTypes, type TypeTable } from '../onnx/infer/infer.ts'
 import type { Pass, PassContext, Patch } from '../onnx/pass.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
-import { nameOf } from './weights.ts'
+import { nameOf } from './shared/weights.ts'
 
 /**
  * Makes a constant that is added to a layer's output the layer's bias: a convolution's own, or that of the Gemm that a

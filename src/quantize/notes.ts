@@ -2,8 +2,8 @@ import { DataType } from '../onnx/data.ts'
 import { safeName } from '../onnx/errors.ts'
 import { graphsOf } from '../onnx/graph.ts'
 import type { ModelProto } from '../onnx/schema/onnx_pb.js'
+import { nameOf } from './shared/weights.ts'
 import type { LayerResult, SkippedLayer } from './types.ts'
-import { nameOf } from './weights.ts'
 
 const FLOATS: ReadonlySet<number> = new Set([DataType.FLOAT, DataType.FLOAT16])
 

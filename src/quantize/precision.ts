@@ -3,8 +3,8 @@ import { type GraphView, graphsOf } from '../onnx/graph.ts'
 import { intOf } from '../onnx/make.ts'
 import type { ModelProto, NodeProto } from '../onnx/schema/onnx_pb.js'
 import { quantizedOps } from './quantized-ops.ts'
+import { LEAST_ELEMENTS } from './shared/weights.ts'
 import type { Dtype } from './types.ts'
-import { LEAST_ELEMENTS } from './weights.ts'
 
 const FOUR_BITS: ReadonlySet<number> = new Set([DataType.INT4, DataType.UINT4, DataType.INT2, DataType.UINT2])
 

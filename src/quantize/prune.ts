@@ -3,8 +3,8 @@ import { OnnxError, safeName } from '../onnx/errors.ts'
 import type { GraphView } from '../onnx/graph.ts'
 import type { Pass, Patch } from '../onnx/pass.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
-import { FloatWeights } from './floats.ts'
-import { decibels } from './metrics.ts'
+import { FloatWeights } from './shared/floats.ts'
+import { decibels } from './shared/metrics.ts'
 import type { QuantizePassOptions } from './types.ts'
 
 export interface PruneOptions extends QuantizePassOptions {

@@ -1,31 +1,30 @@
-import type { Engine } from '../engine/engine.ts'
 import { isOnnxError, OnnxError } from '../onnx/errors.ts'
 import type { AppliedPatch, Pass } from '../onnx/pass.ts'
 import { runPasses } from '../onnx/pass.ts'
 import { dropDead } from '../onnx/passes/drop-dead.ts'
 import type { ModelProto, NodeProto } from '../onnx/schema/onnx_pb.js'
 import { validateModel } from '../onnx/validate.ts'
-import type { BlockSize } from './blocks.ts'
-import { dynamicInt8 } from './dynamic.ts'
-import { embeddings } from './embeddings.ts'
 import { type Exclusion, excluder, unmatched } from './exclude.ts'
 import { foldBias } from './fold-bias.ts'
-import { toFp16 } from './fp16.ts'
+import { toFp16 } from './fp16/fp16.ts'
 import { chooseMethod, type Method } from './method.ts'
 import { besideFloats, tieNotes } from './notes.ts'
-import type { PrecisionPlan } from './precision-levels.ts'
+import type { PrecisionPlan } from './plan/precision-levels.ts'
 import { prepareModel } from './prepare.ts'
+import { dynamicInt8 } from './products/dynamic.ts'
+import { storedInt8 } from './products/stored-int8.ts'
+import { Ties } from './products/ties.ts'
+import { weightOnly4 } from './products/weight-only.ts'
 import { prune } from './prune.ts'
 import { quantizedOps } from './quantized-ops.ts'
-import { type Calibration, staticPass } from './static-preset.ts'
-import { storedInt8 } from './stored-int8.ts'
-import { tablePasses } from './table-passes.ts'
-import type { TableOptions } from './tables.ts'
-import { Ties } from './ties.ts'
-import type { Dtype, LayerResult, QuantizePassOptions, Sample, SkippedLayer } from './types.ts'
+import type { BlockSize } from './shared/blocks.ts'
+import { nameOf } from './shared/weights.ts'
+import { type Calibration, staticPass } from './static/preset.ts'
+import { embeddings } from './tables/embeddings.ts'
+import { tablePasses } from './tables/passes.ts'
+import type { TableOptions } from './tables/tables.ts'
+import type { Dtype, LayerResult, QuantizeEnv, QuantizePassOptions, Sample, SkippedLayer } from './types.ts'
 import { unquantizedLayers } from './unquantized-layers.ts'
-import { weightOnly4 } from './weight-only.ts'
-import { nameOf } from './weights.ts'
 
 export interface QuantizeOptions {
   readonly dtype: Dtype
@@ -47,13 +46,6 @@ export interface QuantizeOptions {
   readonly plan?: PrecisionPlan
   /** Applies this many patches and no more, to find the one at fault. */
   readonly stopAfter?: number
-}
-
-export interface QuantizeEnv {
-  /** Runs models: for constants that are computed beforehand, and for calibration. */
-  readonly engine: Engine
-  readonly signal: AbortSignal
-  readonly progress?: (step: string, done: number, total: number) => void
 }
 
 export interface Quantized {

@@ -1,4 +1,5 @@
 import type { Tensors } from '../core/tensors.ts'
+import type { Engine } from '../engine/engine.ts'
 import type { GraphView } from '../onnx/graph.ts'
 import type { NodeProto } from '../onnx/schema/onnx_pb.js'
 
@@ -33,6 +34,14 @@ export interface SkippedLayer {
   readonly node: string
   readonly op: string
   readonly reason: string
+}
+
+/** What quantizing takes beside the model and its options. */
+export interface QuantizeEnv {
+  /** Runs models: for constants that are computed beforehand, and for calibration. */
+  readonly engine: Engine
+  readonly signal: AbortSignal
+  readonly progress?: (step: string, done: number, total: number) => void
 }
 
 /** What every quantizing pass takes. */

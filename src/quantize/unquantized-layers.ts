@@ -3,9 +3,9 @@ import { safeName } from '../onnx/errors.ts'
 import { type GraphView, graphsOf } from '../onnx/graph.ts'
 import { isStandard } from '../onnx/make.ts'
 import type { ModelProto, NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
-import { type Matrix, matrixOf } from './products.ts'
+import { type Matrix, matrixOf } from './shared/products.ts'
+import { LEAST_ELEMENTS, nameOf } from './shared/weights.ts'
 import type { SkippedLayer } from './types.ts'
-import { LEAST_ELEMENTS, nameOf } from './weights.ts'
 
 /** Operators of ONNX's own that multiply by a weight and that no pass takes, unless the pass says so itself. */
 const MULTIPLYING: ReadonlySet<string> = new Set([

@@ -13,7 +13,7 @@ import { runPasses } from '../../src/onnx/pass.ts'
 import { cleaning } from '../../src/onnx/passes/clean.ts'
 import { dropDead } from '../../src/onnx/passes/drop-dead.ts'
 import type { ModelProto, TensorProto } from '../../src/onnx/schema/onnx_pb.js'
-import { toFp16 } from '../../src/quantize/fp16.ts'
+import { toFp16 } from '../../src/quantize/fp16/fp16.ts'
 import { never } from '../../synthetic/source.ts'
 import { plainEngine, runModel } from '../fixtures/node/run-onnx.ts'
 

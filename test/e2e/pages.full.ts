@@ -10,7 +10,7 @@ import { type DevServer, startDevServer } from '../../src/cli/local/dev-server.t
 import { untilListening } from '../../src/cli/local/readiness.ts'
 import { freePort } from '../../src/cli/terminal/port.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
-import { cosine } from '../../src/quantize/metrics.ts'
+import { cosine } from '../../src/quantize/shared/metrics.ts'
 import { inventedTexts, inventedWords } from '../../synthetic/vocabularies.ts'
 import { loadNative } from '../fixtures/node/native.ts'
 import { nativeEmbedding } from '../fixtures/node/native-embedding.ts'

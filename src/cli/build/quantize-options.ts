@@ -1,5 +1,5 @@
 import type { QuantizeOptions } from '../../quantize/quantize.ts'
-import type { TableOptions } from '../../quantize/tables.ts'
+import type { TableOptions } from '../../quantize/tables/tables.ts'
 import type { QuantizeSettings } from './quantize-settings.ts'
 
 /** The settings of a command in the quantizer's form, without those that are chosen per candidate. */

@@ -1,5 +1,5 @@
-import { BLOCK_SIZES, type BlockSize } from '../../quantize/blocks.ts'
-import { TABLE_FORMS, type TableForm } from '../../quantize/tables.ts'
+import { BLOCK_SIZES, type BlockSize } from '../../quantize/shared/blocks.ts'
+import { TABLE_FORMS, type TableForm } from '../../quantize/tables/tables.ts'
 import { DTYPES, type Dtype } from '../../quantize/types.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import type { Options } from '../terminal/options.ts'

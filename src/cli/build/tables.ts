@@ -1,5 +1,5 @@
 import { safeName } from '../../onnx/errors.ts'
-import type { TableForm, TableOptions } from '../../quantize/tables.ts'
+import type { TableForm, TableOptions } from '../../quantize/tables/tables.ts'
 import type { LayerResult } from '../../quantize/types.ts'
 import { binarySize } from '../terminal/format.ts'
 import { toleranceFor } from '../verify/tolerance.ts'

@@ -1,5 +1,5 @@
 import { type Tensors, toFloats } from '../../core/tensors.ts'
-import { argmax, cosine, sqnrDb } from '../../quantize/metrics.ts'
+import { argmax, cosine, sqnrDb } from '../../quantize/shared/metrics.ts'
 
 /** All floating-point outputs of a run, one after the other, in the order of the model's outputs. */
 export function flattened(outputs: Tensors): Float32Array {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { compileModel } from '../../../src/compile/compile.ts'
 import { type Tensors, tensor } from '../../../src/core/tensors.ts'
-import { embeddings } from '../../../src/quantize/embeddings.ts'
+import { embeddings } from '../../../src/quantize/tables/embeddings.ts'
 import { onnxModel } from '../../../synthetic/onnx.ts'
 import { normals } from '../../../synthetic/random.ts'
 import { never } from '../../../synthetic/source.ts'

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { halfBits, type Tensor, tensor } from '../../../src/core/tensors.ts'
 import { decodeModel, encodeModel } from '../../../src/onnx/codec.ts'
-import { embeddings } from '../../../src/quantize/embeddings.ts'
+import { embeddings } from '../../../src/quantize/tables/embeddings.ts'
 import { trimVocabulary } from '../../../src/quantize/trim/trim-vocabulary.ts'
 import { type NodeSpec, onnxModel, seededFloats } from '../../../synthetic/onnx.ts'
 import { never } from '../../../synthetic/source.ts'

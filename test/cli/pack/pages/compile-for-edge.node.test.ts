@@ -7,7 +7,7 @@ import { compileForEdge, excessOf, pagesNote } from '../../../../src/cli/pack/pa
 import { pagePlanner } from '../../../../src/cli/pack/pages/page-plan.ts'
 import { LIMITS } from '../../../../src/core/limits.ts'
 import { type Tensors, tensor } from '../../../../src/core/tensors.ts'
-import { cosine } from '../../../../src/quantize/metrics.ts'
+import { cosine } from '../../../../src/quantize/shared/metrics.ts'
 import { never } from '../../../../synthetic/source.ts'
 import { FEW_LANGUAGES } from '../../../fixtures/node/few-languages.ts'
 import { loadNative } from '../../../fixtures/node/native.ts'
