@@ -81,9 +81,8 @@ export function nothingAt(method: string, path: string): VergeError {
       .filter((address) => address.method === asked && matches(rootPath(address) ?? '', atRoot))
       .map((address) => ({ protocol, address })),
   )
-  if (possible.length === 0) {
-    return new VergeError('not_found', `There is nothing at ${shown}. GET / lists what there is.`)
-  }
+  const nothing = new VergeError('not_found', `There is nothing at ${shown}. GET / lists what there is.`)
+  if (possible.length === 0) return nothing
   const addresses = possible.map(({ address, protocol }) => `/${protocol}${address.path}`)
   const variables = [
     ...(prefix === undefined && possible.some(({ address }) => address.root === 'default-protocol')
@@ -91,6 +90,8 @@ export function nothingAt(method: string, path: string): VergeError {
       : []),
     ...(possible.some(({ address }) => needsModel(address)) ? ['DEFAULT_MODEL'] : []),
   ]
+  // It has an address, and what would answer there is not part of this server.
+  if (variables.length === 0) return nothing
   const lacks = variables[0] === 'DEFAULT_PROTOCOL' ? 'does not say which protocol is meant' : 'names no model'
   return new VergeError(
     'not_found',

@@ -1,4 +1,5 @@
 import type { Alias } from '../catalog/alias.ts'
+import { isoTime } from '../core/time.ts'
 import type { OperationsCanary, OperationsModel, Utilization } from '../protocols/verge/operations.ts'
 import type { Latency } from './latency.ts'
 import type { HourOfTraffic, TrafficOfModel } from './traffic.ts'
@@ -83,5 +84,5 @@ function canaryOf({ live }: Pick<Alias, 'live'>, canary: NonNullable<Alias['cana
 }
 
 function stopOf({ at, reason, version }: NonNullable<Alias['stopped']>): NonNullable<OperationsModel['stopped']> {
-  return { version, at: new Date(at * 1000).toISOString(), reason }
+  return { version, at: isoTime(at * 1000), reason }
 }

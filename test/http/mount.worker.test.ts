@@ -119,3 +119,13 @@ describe('an address that comes later', () => {
     },
   )
 })
+
+it('the page for operators is not there for programs, whatever the configuration says', async () => {
+  const answer = await testApp({}).request('/operate')
+  const { error } = (await answer.json()) as { error: { code: string; message: string } }
+  expect([answer.status, error.code, error.message]).toEqual([
+    404,
+    'not_found',
+    'There is nothing at /operate. GET / lists what there is.',
+  ])
+})

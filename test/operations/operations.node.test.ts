@@ -86,6 +86,10 @@ describe('the report', () => {
     expect(digits?.canary).toEqual({ version: '2', against: '1', share: 0.05, shadow: 0.5, guarded: true })
     expect(reviews?.stopped).toEqual({ version: '2', at: '2025-11-30T12:00:00.000Z', reason: 'It failed more often.' })
     expect(alerts[0]?.what).toBe('Version 2 of reviews was taken back: It failed more often.')
+    // A stop is not signed: whoever may write into the bucket says when.
+    const odd = await setup({ alias: async (model) => ({ ...alias(model), stopped: { ...stopped, at: 1e15 } }) })
+    const body = await odd.operations.read(testContext())
+    expect(operationsBodySchema.parse(body).models?.[0]?.stopped?.at).toBe('9999-12-31T23:59:59.000Z')
   })
 
   it('asks the watch about the canaries of models that have traffic, and says so if it does not answer', async () => {

@@ -1,4 +1,5 @@
 import { isObject } from '../../core/objects.ts'
+import { LATEST_MS } from '../../core/time.ts'
 import type { Alias, Visibility } from '../alias.ts'
 import { type Canary, type CanaryStop, canarySchema, stopSchema } from '../canary.ts'
 import { type Artifact, type Manifest, MODEL_NAME, PLACES, type Place, VERSION_NAME } from '../manifest.ts'
@@ -125,8 +126,8 @@ export function pushedAt({ created }: Pick<Alias, 'created'>, version: string): 
   return Math.min(at, LATEST)
 }
 
-/** The end of the year 9999: lists write times as dates, which have four digits for a year. */
-const LATEST = 253_402_300_799
+/** Seconds. Lists write times as dates. */
+const LATEST = LATEST_MS / 1000
 
 function isTime(value: unknown): boolean {
   return typeof value === 'number' && value >= 0 && value <= LATEST

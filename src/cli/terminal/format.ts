@@ -1,6 +1,7 @@
 /** Text for a terminal. It may contain untrusted names, so control characters are replaced. */
 
 import { printable } from '../../core/printable.ts'
+import { isoTime } from '../../core/time.ts'
 
 export { printable }
 
@@ -30,7 +31,7 @@ export function duration(milliseconds: number): string {
 
 /** A time in UTC to the minute: `2026-11-30 20:09`. @param at milliseconds since 1970 */
 export function minuteOf(at: number): string {
-  return new Date(at).toISOString().slice(0, 'yyyy-mm-ddThh:mm'.length).replace('T', ' ')
+  return isoTime(at).slice(0, 'yyyy-mm-ddThh:mm'.length).replace('T', ' ')
 }
 
 /** One of a thing or several: `1 chunk`, `3 chunks`. */

@@ -1,6 +1,7 @@
 import type { Alias } from '../../catalog/alias.ts'
 import type { Canary } from '../../catalog/canary.ts'
 import { completeRules } from '../../catalog/canary-rules.ts'
+import { isoTime } from '../../core/time.ts'
 import type { Probes, ReleaseBody } from '../../protocols/verge/releases.ts'
 import { FALSE_STOPS, NO_COUNTS, type WatchCounts } from '../../releases/watch/judge.ts'
 import type { CanaryWatchState } from '../../releases/watch/report.ts'
@@ -13,7 +14,7 @@ export function releaseBody(alias: Alias, watched: CanaryWatchState | 'unreachab
     generation,
     live: live.map(({ version, weight }) => ({ version, weight })),
     canary: canary === undefined ? null : canaryOf(canary),
-    stopped: stopped === undefined ? null : { ...partOf(stopped), at: timeOf(stopped.at * 1000) },
+    stopped: stopped === undefined ? null : { ...partOf(stopped), at: isoTime(stopped.at * 1000) },
     watch: watched === undefined || watched === 'unreachable' ? null : watchOf(watched),
     unreachable: watched === 'unreachable',
   }
@@ -42,14 +43,10 @@ function watchOf(state: CanaryWatchState): NonNullable<ReleaseBody['watch']> {
     evidence,
     together,
     threshold: 1 / FALSE_STOPS,
-    since: timeOf(since),
-    lastReportAt: timeOf(lastReportAt),
+    since: isoTime(since),
+    lastReportAt: isoTime(lastReportAt),
     failedStops,
   }
-}
-
-function timeOf(ms: number): string {
-  return new Date(ms).toISOString()
 }
 
 /** Counts of what a probe has measured. */
