@@ -14,8 +14,8 @@ import type { EngineHealth } from '../engine/engine.ts'
 import type { Backlog } from './backlog.ts'
 import { type ArtifactCandidate, Candidates, type RefusedArtifact } from './candidates.ts'
 import type { FileCache } from './files.ts'
-import { Generating, runsOf } from './generating.ts'
-import { charged, chargedText, countedTokens, notePlace, noteRun } from './ledger.ts'
+import { runsOf } from './generating.ts'
+import { charged, chargedText, notePlace, noteRun } from './ledger.ts'
 import { ModelSessions, type ModelSessionsOptions } from './model-sessions.ts'
 import type { RunCache } from './results/run-cache.ts'
 import type {
@@ -29,7 +29,7 @@ import type {
   ServingObserver,
 } from './serving.ts'
 import { batchOf, type ModelStatistics, RunStatistics, versionName } from './statistics.ts'
-import { TextSpan } from './text-span.ts'
+import { TextWriter } from './text-writer.ts'
 
 export interface LocalServingOptions extends ModelSessionsOptions {
   /**
@@ -65,11 +65,13 @@ export class LocalServing implements Serving, Residence {
   readonly #sessions: ModelSessions
   readonly #statistics = new RunStatistics()
   readonly #candidates: Candidates
+  readonly #texts: TextWriter
 
   constructor(options: LocalServingOptions) {
     this.#options = options
     this.#sessions = new ModelSessions(options)
     this.#candidates = new Candidates(options.place, options.engine)
+    this.#texts = new TextWriter({ ...options, sessions: this.#sessions, statistics: this.#statistics })
   }
 
   get place(): Place {
@@ -229,45 +231,9 @@ export class LocalServing implements Serving, Residence {
     const [, step] = runs
     const perToken = step === undefined ? 0 : costOf(artifact, model.manifest.inputs, step)
     const charge = { prompt: prompt.length, most: options.maxNewTokens, units: cost, perToken }
-    return chargedText(context.ledger, charge, () => this.#begin(artifact, model, prompt, { options, cost }, context))
-  }
-
-  async #begin(
-    artifact: Artifact,
-    model: ResolvedModel,
-    prompt: readonly number[],
-    { cost, options }: { readonly cost: number; readonly options: GenerationOptions },
-    context: RunContext,
-  ): Promise<Generation> {
-    const { backlog, place, tracer } = this.#options
-    notePlace(context.ledger, place)
-    backlog?.plan(context.signal, cost)
-    let span: TextSpan | undefined
-    const generating = new Generating({
-      prompt,
-      options: {
-        ...options,
-        prefillTokens: this.#options.prefillTokens,
-        runsBefore: context.runsBefore,
-        ...(tracer && { onTurn: () => span?.turned() }),
-      },
-      model: model.manifest.model,
-      artifact,
-      cost,
-      onSpent: (cost) => backlog?.spend(context.signal, cost),
-    })
-    this.#sessions
-      .use(model.manifest, artifact, context, (session, use) => generating.with(session, use))
-      .catch((error: unknown) => generating.fail(error))
-    const { start } = await generating.begun
-    noteRun(context.ledger, start)
-    const untimed = { start, timings: { loadMs: 0, queueMs: 0, runMs: 0 } }
-    this.#statistics.succeeded(versionName(model.manifest), untimed, 1, this.#options.clock.now())
-    span = TextSpan.open(tracer, { format: artifact.format, prompt: prompt.length, signal: options.signal })
-    const written = span?.around(generating) ?? generating
-    const { observer } = this.#options
-    const tokens = observer === undefined ? written : countedTokens(written, () => observer.token(model.manifest.model))
-    return { tokens, artifact, place, start }
+    return chargedText(context.ledger, charge, () =>
+      this.#texts.begin({ manifest: model.manifest, artifact, prompt, options, cost }, context),
+    )
   }
 
   file<T>(model: ResolvedModel, file: ModelFile<T>, context: RunContext): Promise<T> {
