@@ -12,6 +12,7 @@ import { defineCommand } from '../command.ts'
 import { readerOf } from '../push/inventory.ts'
 import { describeLive } from '../push/push.ts'
 import { onTrial, promoted, sharing, type TrialTerms, type Wanted, watchedOtherwise } from '../release/changes.ts'
+import { checkTrial } from '../release/check-trial.ts'
 import { TRIAL_OPTIONS, termsOf } from '../release/terms.ts'
 import { describeTrial } from '../release/trial.ts'
 import { SIGNING_OPTIONS } from '../signing/options.ts'
@@ -31,6 +32,13 @@ const OPTIONS = {
     help: 'share of requests for the version, as VERSION=PERCENT says it',
   },
   ...TRIAL_OPTIONS,
+  force: {
+    type: 'boolean',
+    help: [
+      'put a version on trial even if it does not take the requests of the',
+      'stable version, or answers in another form',
+    ],
+  },
   promote: { type: 'boolean', help: 'make the canary the only live version' },
   rollback: {
     type: 'boolean',
@@ -84,20 +92,22 @@ export const releaseCommand = defineCommand({
     const model = modelNamed(name)
     const change = changeOf(model, wanted, values)
     return withTarget(values, async ({ target, signal }) => {
-      const old = await readerOf(target.truth).alias(model, signal)
+      const reader = readerOf(target.truth)
+      const old = await reader.alias(model, signal)
       // also for --dry-run, so that an impossible change is refused there too
       const planned = nextAlias(model, old, change)
+      const notes = await checkTrial(reader, old, planned, { force: values.force ?? false, signal })
       const dryRun = values['dry-run'] ?? false
       if (dryRun) {
         const same = old !== null && isUnchanged(old, planned)
-        return report(old, same ? old : planned, { changed: !same, dryRun, json: values.json })
+        return report(old, same ? old : planned, { changed: !same, dryRun, json: values.json, notes })
       }
       const { alias, changed } = await target.writer.updateAlias(model, change, {
         signal,
         ...(values.rollback && { action: 'rollback' as const }),
         ...(values.promote && { action: 'promote' as const }),
       })
-      const text = report(old, alias, { changed, dryRun, json: values.json })
+      const text = report(old, alias, { changed, dryRun, json: values.json, notes })
       return values.json || !changed ? text : `${text}\n${delayOf(target)}`
     })
   },
@@ -196,17 +206,35 @@ function report(
     changed,
     dryRun,
     json,
-  }: { readonly changed: boolean; readonly dryRun: boolean; readonly json?: boolean | undefined },
+    notes,
+  }: {
+    readonly changed: boolean
+    readonly dryRun: boolean
+    readonly json?: boolean | undefined
+    /** Of a trial that begins. */
+    readonly notes: readonly string[]
+  },
 ): string {
   const { canary, generation, live, model, stopped, visibility } = next
   if (json) {
     const trial = { ...(canary && { canary }), ...(stopped && { stopped }) }
-    const record = { model, visibility, live, ...trial, history: historyOf(next), generation, changed, dryRun }
+    const record = {
+      model,
+      visibility,
+      live,
+      ...trial,
+      history: historyOf(next),
+      generation,
+      changed,
+      dryRun,
+      ...(notes.length > 0 && { notes }),
+    }
     return JSON.stringify(record, null, 2)
   }
   const trial = describeTrial(next)
   const state = `live: ${describeLive(live)}; ${trial === undefined ? '' : `${trial}; `}${visibility}; generation ${generation}`
   if (!changed) return `${model} needs no change: ${state}.`
   const was = old === null ? '' : ` (was live: ${describeLive(old.live)}; ${old.visibility})`
-  return `${model} ${dryRun ? 'would be' : 'is now'}: ${state}${was}.${dryRun ? ' Nothing was changed (--dry-run).' : ''}`
+  const done = `${model} ${dryRun ? 'would be' : 'is now'}: ${state}${was}.${dryRun ? ' Nothing was changed (--dry-run).' : ''}`
+  return [done, ...notes].join('\n')
 }

@@ -20,6 +20,9 @@ describe('compareOutputs', () => {
     ['one of two rows', 'classes', floats([0, 1, 0, 1], [2, 2]), floats([0, 1, 1, 0], [2, 2]), false],
     ['a class of what is no number', 'classes', floats([Number.NaN, 1]), floats([0, 1]), false],
     ['no number in both', 'classes', floats([Number.NaN, 1]), floats([Number.NaN, 1]), true],
+    ['the same class among more', 'classes', floats([0.1, 2]), floats([0.9, 1, 0.8]), true],
+    ['a new class', 'classes', floats([0.1, 2]), floats([0.9, 1, 8]), false],
+    ['more numbers', 'values', floats([0.1, 2]), floats([0.1, 2, 0.3]), false],
     ['one class alone, near', 'classes', floats([0.5]), floats([0.5001]), true],
     ['one class alone, far', 'classes', floats([0.5]), floats([0.9]), false],
     ['the same direction', 'direction', floats([1, 2, 3]), floats([2, 4, 6.1]), true],
@@ -35,7 +38,8 @@ describe('compareOutputs', () => {
     ['opposite infinities', 'values', floats([Number.POSITIVE_INFINITY]), floats([Number.NEGATIVE_INFINITY]), false],
     ['an infinity beside a number', 'values', floats([Number.POSITIVE_INFINITY]), floats([1]), false],
     ['nothing at all', 'values', floats([], [1, 0]), floats([], [1, 0]), true],
-    ['other shapes', 'classes', floats([0, 1]), floats([0, 1, 0]), false],
+    ['other shapes', 'classes', floats([0, 1]), floats([0, 1], [1, 1, 2]), false],
+    ['two classes beside one number', 'classes', floats([1]), floats([1, 0]), false],
     ['two precisions', 'values', floats([1]), tensor('FP64', [1, 1], Float64Array.of(1.0000001)), true],
     ['texts', 'values', tensor('BYTES', [1], ['a']), tensor('BYTES', [1], ['b']), false],
     [
@@ -55,7 +59,10 @@ describe('compareOutputs', () => {
     expect(compared(floats([1, 2, Number.NaN]), floats([1.5, 4, 1]), 'values').largest).toBe(2)
   })
 
-  it('disagrees where an output is missing', () => {
+  it('compares the outputs that both have, and disagrees where there are none', () => {
+    const more = new Map([...named(floats([1])), ['new', floats([7])]])
+    expect(compareOutputs(named(floats([1])), more, 'values', MOST)).toEqual({ agrees: true, largest: 0 })
+    expect(compareOutputs(more, named(floats([2])), 'values', MOST)).toEqual({ agrees: false, largest: 1 })
     expect(compareOutputs(named(floats([1])), new Map([['other', floats([1])]]), 'values', MOST).agrees).toBe(false)
     expect(compareOutputs(named(floats([1])), new Map(), 'values', MOST).agrees).toBe(false)
   })
