@@ -5,25 +5,16 @@ import * as z from 'zod'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { ALERTS, type AlertRule } from '../../src/operations/alerts.ts'
 import { STATUS } from '../../src/protocols/status.ts'
-import { METRICS, type MetricDefinition } from '../../src/telemetry/metrics/definitions.ts'
-import { checkedDashboard, checkedRules, faults, type KnownMetrics } from '../fixtures/node/known-metrics.ts'
+import { METRICS } from '../../src/telemetry/metrics/definitions.ts'
+import { checkedDashboard, checkedRules, definedMetrics, faults } from '../fixtures/node/known-metrics.ts'
 import { readYaml } from '../fixtures/node/manifests.ts'
 import { readQuery } from '../fixtures/node/promql.ts'
 
 const RULES = join(ROOT, 'deploy/prometheus/verge-edge-alerts.yml')
 const DASHBOARD = join(ROOT, 'deploy/grafana/verge-edge.json')
 
-const definitions: readonly (readonly [string, MetricDefinition])[] = Object.entries(METRICS)
 /** Metrics of a Worker, with the labels that it or Prometheus gives them. */
-const KNOWN: KnownMetrics = {
-  labels: new Map(
-    definitions.map(([name, { buckets, labels }]) => [
-      name,
-      new Set([...labels, 'instance', 'job', ...(buckets === undefined ? [] : ['le'])]),
-    ]),
-  ),
-  histograms: new Set(definitions.flatMap(([name, { buckets }]) => (buckets === undefined ? [] : [name]))),
-}
+const KNOWN = definedMetrics(METRICS)
 /** What the Worker counts as its own errors, for Prometheus. */
 const FAULTS = Object.entries(STATUS)
   .filter(([, status]) => status >= 500)
@@ -35,6 +26,7 @@ function codesIn(queries: readonly string[]): string[] {
   return queries.flatMap((query) => [...query.matchAll(/code=~"([^"]*)"/g)].map(([, codes = '']) => codes))
 }
 
+// test/e2e/canary.test.ts holds the same files against what a Worker answers.
 describe('what refers to metrics of the Worker', () => {
   it('is found out where it is misspelt', () => {
     const found = (query: string) => faults(readQuery(query), KNOWN)
@@ -70,7 +62,7 @@ describe('what refers to metrics of the Worker', () => {
 
   it('shows every metric, and names codes that there are', async () => {
     const queries = await checkedDashboard(DASHBOARD, KNOWN)
-    for (const [name] of definitions) expect(queries.join('\n')).toContain(name)
+    for (const name of Object.keys(METRICS)) expect(queries.join('\n')).toContain(name)
     const alerts = (await checkedRules(RULES, KNOWN)).map(({ expr }) => expr)
     for (const codes of codesIn(queries)) expect(codes).toBe(FAULTS)
     const lists = codesIn(alerts)

@@ -1,21 +1,50 @@
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { LIMITS } from '../../src/core/limits.ts'
 import { type ReleaseBody, releaseBodySchema } from '../../src/protocols/verge/releases.ts'
+import { METRICS, type MetricName } from '../../src/telemetry/metrics/definitions.ts'
 import { onnxModel } from '../../synthetic/onnx.ts'
+import { assertExposition, type ReadSample } from '../fixtures/exposition.ts'
+import {
+  checkedDashboard,
+  checkedRules,
+  definedMetrics,
+  type KnownMetrics,
+  scrapedMetrics,
+} from '../fixtures/node/known-metrics.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
+import { json, type StandIn, startStandIn } from '../fixtures/node/origin-stand-in.ts'
 import { publishModel, writerFor } from '../fixtures/node/publish.ts'
 
 const KEY = 'a-key-for-the-canary-0123456789'
 const SPEC = { datatype: 'FP32' as const, shape: ['n'] }
+const INPUTS = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1], data: [1] }] }
 const SIGNATURE = { inputs: [{ name: 'x', ...SPEC }], outputs: [{ name: 'y', ...SPEC }] }
+
+/** Metrics that the requests of these tests do not bring forth, and what would. */
+const ONLY_WHEN = {
+  verge_evictions_total: 'the memory of an isolate is full, and a session leaves it for another',
+  verge_tokens_total: 'a model reads or writes tokens: the models here take numbers',
+} as const satisfies Readonly<Partial<Record<MetricName, string>>>
+
 const modelOf = (op: 'Identity' | 'Relu') => onnxModel({ ...SIGNATURE, nodes: [{ op, inputs: ['x'], outputs: ['y'] }] })
 
 describe('a canary in a Worker', () => {
   let worker: LiveWorker
+  let origin: StandIn
 
   beforeAll(async () => {
-    worker = await startLiveWorker({ VERGE_API_KEY: KEY })
+    origin = await startStandIn(() => json(500, { error: 'this origin is broken' }))
+    worker = await startLiveWorker({
+      VERGE_API_KEY: KEY,
+      RESULT_CACHE_TTL_SECONDS: '600',
+      ORIGINS: JSON.stringify([{ name: 'fra', url: origin.url, auth: { type: 'hmac', key: 'ORIGIN_KEY' } }]),
+      ORIGIN_KEY: 'the key that Worker and origin share in this test',
+    })
     const writer = await writerFor(worker)
-    await publishModel(writer, 'tried', modelOf('Identity'), SIGNATURE)
+    // Runs are too cheap to be kept unless the model says so.
+    await publishModel(writer, 'tried', modelOf('Identity'), SIGNATURE, { extra: { cache: { ttlSeconds: 600 } } })
     await publishModel(writer, 'tried', modelOf('Relu'), SIGNATURE, { extra: { version: '2' } })
     await writer.updateAlias('tried', (old) => ({
       visibility: 'public',
@@ -27,14 +56,17 @@ describe('a canary in a Worker', () => {
       canary: { version: '2', against: '1', shadow: 1, guarded: true },
     }))
   })
-  afterAll(() => worker.dispose())
+  afterAll(async () => {
+    await worker?.dispose()
+    await origin?.close()
+  })
 
   let callers = 0
   /** As another caller each time. @returns the version that answered */
   async function ask(x: number): Promise<string | undefined> {
     const response = await fetch(`${worker.url}/v2/models/tried/infer`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', 'user-agent': `caller ${++callers}` },
+      headers: { 'content-type': 'application/json', 'user-agent': `caller ${++callers}`, 'cache-control': 'no-store' },
       body: JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1], data: [x] }] }),
     })
     expect(response.status).toBe(200)
@@ -63,5 +95,37 @@ describe('a canary in a Worker', () => {
     expect(stopped?.reason).toMatch(/^disagreement: /)
     expect(watch?.counts.disagreed.of).toBeGreaterThan(0)
     for (let i = 0; i < 10; i++) expect(await ask(1)).toBe('1')
+  })
+
+  it('has every metric and label that dashboard and alert rules ask for', async () => {
+    const infer = (body: unknown, headers: Record<string, string> = {}) =>
+      fetch(`${worker.url}/v2/models/tried/infer`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      })
+    expect((await infer({ inputs: [] })).status).toBe(400)
+    expect((await infer(INPUTS, { 'verge-place': 'origin' })).status).toBe(503)
+    expect((await fetch(`${worker.url}/v1/models`)).status).toBe(200)
+    await expect.poll(async () => (await infer(INPUTS)).headers.get('verge-cache')).toBe('hit')
+    // So many are handed over at once.
+    for (let i = 0; i < LIMITS.metricFlushRequests; i++) expect((await infer(INPUTS)).status).toBe(200)
+
+    const CACHE: MetricName = 'verge_result_cache_total'
+    let scraped: readonly ReadSample[] = []
+    const absent = async () => {
+      const answer = await fetch(`${worker.url}/metrics`, { headers: { authorization: `Bearer ${KEY}` } })
+      scraped = assertExposition(await answer.text(), false)
+      const { labels } = scrapedMetrics(scraped)
+      const isHit = scraped.some(({ labels: { outcome }, name }) => name === CACHE && outcome === 'hit')
+      return [...Object.keys(METRICS).filter((name) => !labels.has(name)), ...(isHit ? [] : ['a hit'])].sort()
+    }
+    await expect.poll(absent, { timeout: 10_000 }).toEqual(Object.keys(ONLY_WHEN).sort())
+    const defined = definedMetrics(METRICS).labels
+    const expected = Object.keys(ONLY_WHEN).map((name) => [name, defined.get(name) ?? new Set<string>()] as const)
+    const { histograms, labels } = scrapedMetrics(scraped)
+    const known: KnownMetrics = { histograms, labels: new Map([...labels, ...expected]) }
+    await checkedDashboard(join(ROOT, 'deploy/grafana/verge-edge.json'), known)
+    await checkedRules(join(ROOT, 'deploy/prometheus/verge-edge-alerts.yml'), known)
   })
 })
