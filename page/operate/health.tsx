@@ -20,7 +20,7 @@ export function Health({ body }: { readonly body: OperationsBody }) {
       {/* Said once for each change: the list below would be read aloud at every update. */}
       <Said>{`${WORDS[health]}. ${counted(alerts.length, 'alert')}.`}</Said>
       <p class={`operate-health operate-${health}`}>
-        <span class={`status-dot status-${health === 'ok' ? 'good' : 'bad'}`} aria-hidden="true" />
+        <span class={`operate-mark operate-mark-${health}`} aria-hidden="true" />
         {WORDS[health]}
       </p>
       {alerts.length > 0 && (

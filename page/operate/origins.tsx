@@ -1,7 +1,7 @@
 import type { OperationsOrigin } from '../../src/protocols/verge/operations.ts'
 import { Scroll } from '../ui/index.ts'
 import { Section, Unread } from './section.tsx'
-import { count, counted, span, time } from './words.ts'
+import { count, counted, originState, span, time } from './words.ts'
 
 interface Props {
   readonly origins: readonly OperationsOrigin[] | null
@@ -20,7 +20,7 @@ export function Origins({ now, origins }: Props) {
   }
   if (origins.length === 0) return null
   return (
-    <Section title="Origins" note="by their last probes">
+    <Section title="Origins">
       <Scroll label="Origins">
         <table class="facts-table operate-table">
           <thead>
@@ -39,7 +39,7 @@ export function Origins({ now, origins }: Props) {
               <tr key={origin.name}>
                 <th scope="row">{origin.name}</th>
                 <td class={origin.up === false ? 'operate-bad' : ''}>
-                  {state(origin)}
+                  {originState(origin)}
                   {origin.detail !== undefined && <span class="operate-small operate-under">{origin.detail}</span>}
                 </td>
                 <td>{count(origin.failures)}</td>
@@ -56,13 +56,12 @@ export function Origins({ now, origins }: Props) {
           </tbody>
         </table>
       </Scroll>
+      {origins.some(({ up }) => up === null) && (
+        <p class="operate-small operate-hint">
+          The cron trigger of a deployed Worker probes origins every minute. Where nothing probes, as on your own
+          machine, the state is what requests found.
+        </p>
+      )}
     </Section>
   )
-}
-
-/** By the probe; what the isolate that answered thinks of it, where that differs. */
-function state({ here, up }: OperationsOrigin): string {
-  const probed = up === null ? 'no recent probe' : up ? 'up' : 'down'
-  if (here === probed || (up === null && here === 'up')) return probed
-  return `${probed}; ${here} for one isolate`
 }

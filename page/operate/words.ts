@@ -1,5 +1,7 @@
 /** Figures in words. Pure. */
 
+import type { OperationsOrigin } from '../../src/protocols/verge/operations.ts'
+
 /** `1,234`; from ten thousand on `12.3k`, `4.5M`. */
 export function count(value: number): string {
   if (value < 10_000) return Math.round(value).toLocaleString('en')
@@ -54,4 +56,15 @@ export function versions(live: readonly { readonly version: string; readonly wei
 /** `1 request`, `2 requests` */
 export function counted(value: number, one: string): string {
   return `${count(value)} ${one}${value === 1 ? '' : 's'}`
+}
+
+/** By the last probe, and by what the isolate that answered found itself, where that differs. */
+export function originState({ answered, here, up }: Pick<OperationsOrigin, 'answered' | 'here' | 'up'>): string {
+  const found = { up: 'in use', 'half-open': 'on trial after failures', down: 'avoided after failures' }[here]
+  if (up === null) {
+    if (here === 'up') return answered === undefined ? 'not probed' : answered ? 'answers requests' : 'not asked yet'
+    return `${found}, for one isolate`
+  }
+  const probed = up ? 'up' : 'down'
+  return here === probed ? probed : `${probed}; ${found}, for one isolate`
 }

@@ -12,14 +12,15 @@ export async function originStates(
   await health.refresh(context)
   return pool
     .candidates(undefined, undefined)
-    .map(({ origin: { name }, state }): OperationsOrigin => {
+    .map(({ answered, origin: { name }, state }): OperationsOrigin => {
       const probed = health.of(name)
-      if (probed === undefined) return { name, up: null, here: state, failures: 0 }
+      if (probed === undefined) return { name, up: null, here: state, answered, failures: 0 }
       const { checkedAt, detail, failures, latencyMs, ok, provider, queue } = probed
       return {
         name,
         up: ok,
         here: state,
+        answered,
         failures,
         latencyMs,
         ...(queue !== undefined && { queue }),

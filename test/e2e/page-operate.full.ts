@@ -68,7 +68,8 @@ describeInChromium('the page for operators', (browser) => {
     await page.getByText('Version 3 is on trial').waitFor()
     await page.getByText('Version 8 was taken back').waitFor()
     await page.getByText('95 % of 100k requests a day').waitFor()
-    await page.getByText('down; half-open for one isolate').waitFor()
+    await page.getByText('down; on trial after failures, for one isolate').waitFor()
+    await page.getByText('not asked yet').waitFor()
     await page.getByText('live: 2 -> 2=95 3=5').waitFor()
     await page.getByRole('img', { name: /^Requests a minute. From \d\d:\d\d to \d\d:\d\d: 40 at most/ }).waitFor()
     await page.getByText('As a table').click()
@@ -84,6 +85,8 @@ describeInChromium('the page for operators', (browser) => {
     await page.goto(`${worker.url}/operate`)
     let body: OperationsBody | undefined = operationsBodySchema.parse({
       ...operationsBody(),
+      health: 'warning',
+      alerts: operationsBody().alerts.filter(({ severity }) => severity === 'warning'),
       totals: null,
       minutes: null,
       callers: null,

@@ -153,7 +153,10 @@ function callerLine(caller: OperationsCaller, width: number, paint: Paint): stri
 export function originSection({ origins }: OperationsBody, { paint, width }: SectionOptions): Section | undefined {
   if (origins?.length === 0) return undefined
   return {
-    heading: 'Origins',
+    // Otherwise people look for what is wrong with an origin that nothing probes, as on their own machine.
+    heading: origins?.some(({ up }) => up === null)
+      ? "Origins (only a deployed Worker's cron trigger probes them)"
+      : 'Origins',
     items: origins?.map((each) => [originLine(each, width, paint)]) ?? UNKNOWN,
     least: 2,
   }
@@ -161,7 +164,7 @@ export function originSection({ origins }: OperationsBody, { paint, width }: Sec
 
 function originLine(origin: OperationsOrigin, width: number, paint: Paint): string {
   const { detail, failures, here, latencyMs, name, provider, queue, up } = origin
-  const state = up === null ? 'not probed' : up ? 'up' : `down (${failures} probes)`
+  const state = up === null ? unprobedState(origin) : up ? 'up' : `down (${failures} probes)`
   const facts = [
     cell(name, 20),
     cell(state, 16),
@@ -173,6 +176,12 @@ function originLine(origin: OperationsOrigin, width: number, paint: Paint): stri
   ]
   const line = clip(facts.join(' '), width)
   return up === false ? paint.critical(line) : line
+}
+
+/** What the isolate that answered knows of an origin that no probe tells of. */
+function unprobedState({ answered, here }: OperationsOrigin): string {
+  if (here !== 'up' || answered === undefined) return 'not probed'
+  return answered ? 'answers requests' : 'not asked yet'
 }
 
 /** The newest entries of the audit log. */

@@ -121,6 +121,9 @@ const originSchema = z
     here: z
       .enum(['up', 'half-open', 'down'])
       .meta({ description: 'The circuit breaker of the isolate that answers this request' }),
+    answered: z.boolean().optional().meta({
+      description: 'Whether it has answered that isolate, or its last probe. Absent: a Worker that does not say',
+    }),
     failures: count.meta({ description: 'Probes that failed one after another' }),
     latencyMs: amount.optional(),
     queue: amount.optional().meta({ description: 'Requests that wait there' }),

@@ -131,6 +131,22 @@ describe('the view of operations', () => {
     expect(stripVTControlCharacters(coloured)).toBe(shown(OPERATIONS).join('\n'))
   })
 
+  it('says what is known of an origin that nothing probes, and why nothing does', () => {
+    const origin = { name: 'mine', up: null, failures: 0 }
+    const origins = [
+      { ...origin, here: 'up', answered: true } as const,
+      { ...origin, here: 'up', answered: false } as const,
+      { ...origin, here: 'down', answered: true } as const,
+    ]
+    const lines = shown({ ...OPERATIONS, origins }, { rows: 60 })
+    expect(lines).toContain("Origins (only a deployed Worker's cron trigger probes them)")
+    expect(lines.filter((line) => line.startsWith('mine'))).toEqual([
+      'mine                 answers requests',
+      'mine                 not asked yet   ',
+      'mine                 not probed       breaker down',
+    ])
+  })
+
   it('says that it is old', () => {
     expect(shown(OPERATIONS, { stale: 'No Worker answers.' }).at(-2)).toBe('Not refreshed: No Worker answers.')
   })

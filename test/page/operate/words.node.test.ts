@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { bars, HEIGHT, WIDTH } from '../../../page/operate/chart-bars.ts'
 import { isOld, OLD_MS, pauseAfter, REFRESH_MS } from '../../../page/operate/refresh.ts'
-import { count, counted, share, span, time, usd, versions } from '../../../page/operate/words.ts'
+import { count, counted, originState, share, span, time, usd, versions } from '../../../page/operate/words.ts'
 
 describe('the figures of the page for operators', () => {
   it('are short, and never say that something is nothing', () => {
@@ -49,6 +49,19 @@ describe('the figures of the page for operators', () => {
         { version: '3', weight: 10 },
       ]),
     ).toBe('2 (95 %), 3 (5 %)')
+  })
+
+  it('say of an origin what is known, and of one that nothing probes what its requests found', () => {
+    expect(originState({ up: true, here: 'up', answered: true })).toBe('up')
+    expect(originState({ up: false, here: 'down', answered: false })).toBe('down')
+    expect(originState({ up: false, here: 'up', answered: true })).toBe('down; in use, for one isolate')
+    expect(originState({ up: true, here: 'half-open', answered: true })).toBe(
+      'up; on trial after failures, for one isolate',
+    )
+    expect(originState({ up: null, here: 'up', answered: true })).toBe('answers requests')
+    expect(originState({ up: null, here: 'up', answered: false })).toBe('not asked yet')
+    expect(originState({ up: null, here: 'down', answered: true })).toBe('avoided after failures, for one isolate')
+    expect(originState({ up: null, here: 'up' })).toBe('not probed')
   })
 })
 
