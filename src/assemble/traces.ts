@@ -24,6 +24,7 @@ export async function tracerOf(
       limits,
       settings: traces,
       askedPerMinute: limits.traceAskedPerMinute,
+      refusedPerMinute: limits.traceRefusedPerMinute,
       service: { name: 'verge', version: VERSION, place: 'edge' },
       storage,
       fetch: (url, init) => fetch(url, init),

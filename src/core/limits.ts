@@ -574,6 +574,8 @@ export const LIMITS = {
   traceAnswerBytes: 4 * KiB,
   /** Requests in a minute of an isolate that are recorded because a trusted caller asks for it. */
   traceAskedPerMinute: 60,
+  /** The same, of requests that were drawn and refused before anybody knew who calls: a flood of them fills no queue. */
+  traceRefusedPerMinute: 30,
   /** Requests that an isolate counts before it hands its metrics to a shard: one call in a hundred requests. */
   metricFlushRequests: 100,
   /** Fewer wait so long. Work behind an answer may take 30 s, and a block that fails is sent again within them. */

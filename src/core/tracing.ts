@@ -42,6 +42,10 @@ export interface Arrival {
   readonly at: number
   /** Whether the caller may continue a trace of its own, and ask for one to be recorded. */
   readonly trusted: boolean
+  /** It was refused before anybody knew who sent it: what anyone may send in masses is recorded within a bound of its own. */
+  readonly refused?: true
+  /** It begins a trace of its own, with a link to the one that it came with: there may be thousands, as of a socket's messages. */
+  readonly apart?: true
   /** The headers `traceparent` and `tracestate`, as they came. */
   readonly parent?: string | undefined
   readonly state?: string | undefined

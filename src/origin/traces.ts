@@ -31,6 +31,7 @@ export async function originTracing(
     settings: { ...traces, sampleRate: 0 },
     // Only Workers that have the key are let in.
     askedPerMinute: Number.POSITIVE_INFINITY,
+    refusedPerMinute: 0,
     service: { name: traces.serviceName, version: VERSION, place: 'origin' },
     storage: new AsyncLocalStorage<Active>(),
     fetch: (url, init) => fetch(url, init),

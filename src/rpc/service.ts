@@ -27,6 +27,7 @@ import { callerOf } from './caller.ts'
 import { ForwardedRpcCall } from './forwarding.ts'
 import { areTensors, type RpcInputs, readInputs, sortInputs, taskBody, tensorInputs } from './inputs.ts'
 import { measureInput } from './measure.ts'
+import { recordRefused } from './refused-span.ts'
 import { AnsweredError, type Ask, rpcGenerationRequest, type WritingPath, written } from './writing.ts'
 
 export interface RpcDeps extends AppDeps {
@@ -65,6 +66,9 @@ const optionsSchema = commonSchema.extend({
 })
 type Options = z.infer<typeof optionsSchema>
 
+/** How spans name a call. */
+const RUN = 'VergeRpc/run'
+
 /** Inputs that are here whole. */
 type Read = Exclude<RpcInputs, { kind: 'unread' }>
 
@@ -83,13 +87,16 @@ export class RpcService {
   /** Never throws: a failure is an outcome. */
   async run(call: RpcCall, model: string, inputs: VergeInputs, given: unknown): Promise<VergeOutcome<unknown>> {
     let requestId = this.#deps.randomId()
+    const at = this.#deps.tracer?.now()
+    let known = false
     try {
       const options = this.#options(optionsSchema, given)
       requestId = options.requestId ?? requestId
       assertName(model)
       const caller = await callerOf(call.props, options.token, this.#deps, contextOf(call, options))
+      known = true
       const ledger = openLedger()
-      const answer = await this.#within(call, { requestId, caller }, options, ledger, (context) =>
+      const answer = await this.#within(call, { at, requestId, caller }, options, ledger, (context) =>
         this.#infer({ serving: this.#deps.serving, caller, context, via: 'rpc' }, model, inputs, options),
       )
       const { cache = null, cost, model: answered = null } = ledger
@@ -97,6 +104,7 @@ export class RpcService {
       return { ok: true, answer, requestId, model: answered, cache, cost }
     } catch (thrown) {
       const error = failureOf(thrown, requestId)
+      if (!known) await recordRefused(this.#deps.tracer, call, { ...error, name: RUN, at })
       this.#log(error.status, { requestId, model: nameOf(model), code: error.code, message: error.message }, thrown)
       return { ok: false, error }
     }
@@ -114,6 +122,7 @@ export class RpcService {
     given: unknown,
   ): Promise<VergeReply<unknown>> {
     let requestId = this.#deps.randomId()
+    const at = this.#deps.tracer?.now()
     try {
       const options = this.#options(commonSchema, given)
       requestId = options.requestId ?? requestId
@@ -123,8 +132,9 @@ export class RpcService {
       return { ok: true, answer: await written(await this.#deps.ask(asked, caller, call)), requestId }
     } catch (thrown) {
       const error = failureOf(thrown, requestId)
-      // What HTTP refused is in the log already.
+      // What HTTP refused is in the log already, and in a trace.
       if (!(thrown instanceof AnsweredError)) {
+        await recordRefused(this.#deps.tracer, call, { ...error, name: 'VergeRpc/write', at })
         this.#log(error.status, { requestId, model: nameOf(model), code: error.code, message: error.message }, thrown)
       }
       return { ok: false, error }
@@ -142,7 +152,7 @@ export class RpcService {
 
   #within<T>(
     call: RpcCall,
-    { requestId, caller }: { readonly requestId: string; readonly caller: Caller },
+    { at, requestId, caller }: { readonly at: number | undefined; readonly requestId: string; readonly caller: Caller },
     options: Options,
     ledger: RunLedger,
     work: (context: CallContext) => Promise<T>,
@@ -166,31 +176,30 @@ export class RpcService {
           placement: { hint: 'auto' },
         },
       },
-      (context) => this.#traced(caller, context, ledger, work),
+      (context) => this.#traced(caller, at, { ...context, ledger }, work),
     )
   }
 
   /** A binding brings no trace of its own: calls are drawn. */
   #traced<T>(
     caller: Caller,
-    context: CallContext,
-    ledger: RunLedger,
+    began: number | undefined,
+    context: CallContext & { readonly ledger: RunLedger },
     work: (context: CallContext) => Promise<T>,
   ): Promise<T> {
     const { tracer } = this.#deps
     if (tracer === undefined) return work(context)
-    const attributes = { 'rpc.service': 'VergeRpc', 'rpc.method': 'run', 'verge.caller': caller.kind }
-    const { waitUntil } = context
-    return tracer.request(
-      { name: 'VergeRpc/run', attributes, at: tracer.now(), trusted: false, waitUntil },
-      async (span) => {
-        try {
-          return await work(context)
-        } finally {
-          span?.set(attributesOf(ledger))
-        }
-      },
-    )
+    const attributes = { 'rpc.service': 'VergeRpc', 'rpc.method': 'run' }
+    const at = began ?? tracer.now()
+    const { ledger, waitUntil } = context
+    return tracer.request({ name: RUN, attributes, at, trusted: false, waitUntil }, async (span) => {
+      span?.part('authorize', { 'verge.caller': caller.kind }, at, tracer.now())
+      try {
+        return await work(context)
+      } finally {
+        span?.set(attributesOf(ledger))
+      }
+    })
   }
 
   /** The inputs are here already, and are held as a body is. */

@@ -7,6 +7,7 @@ import type { WorkersAiModel } from '../protocols/workers-ai/envelope.ts'
 import { failureOf } from './answer.ts'
 import { callerOf } from './caller.ts'
 import { measureInput, tooLarge } from './measure.ts'
+import { type RefusedCall, recordRefused } from './refused-span.ts'
 import type { RpcCall, RpcDeps } from './service.ts'
 import { failedRun, type RawFailure, rawFailure } from './workers-ai-error.ts'
 
@@ -33,7 +34,7 @@ const optionsSchema = z.strictObject({
 })
 type Options = z.infer<typeof optionsSchema>
 
-type Deps = Pick<RpcDeps, 'ask' | 'callers' | 'credentials' | 'limits' | 'logger' | 'randomId'>
+type Deps = Pick<RpcDeps, 'ask' | 'callers' | 'credentials' | 'limits' | 'logger' | 'randomId' | 'tracer'>
 
 /** What a run comes to: an answer, or the failure that is thrown at the caller. */
 export type RunOutcome = { readonly answer: unknown } | { readonly failure: RawFailure }
@@ -49,6 +50,7 @@ export class WorkersAiService {
   /** Never throws: a failure is an outcome. */
   async run(call: RpcCall, model: string, inputs: unknown, given: unknown): Promise<RunOutcome> {
     const requestId = this.#deps.randomId()
+    const at = this.#deps.tracer?.now()
     try {
       const options = this.#options(given)
       if (typeof model !== 'string' || model.length > LONGEST_WORD || !model.isWellFormed()) {
@@ -60,7 +62,7 @@ export class WorkersAiService {
       if (options.returnRawResponse === true) return { answer: await rawResponse(response) }
       return response.ok ? { answer: await answerOf(response) } : { failure: await failedRun(response) }
     } catch (thrown) {
-      return this.#refused(thrown, requestId)
+      return this.#refused(thrown, requestId, call, { name: 'WorkersAi/run', at })
     }
   }
 
@@ -70,6 +72,7 @@ export class WorkersAiService {
     params: unknown,
   ): Promise<{ readonly answer: readonly WorkersAiModel[] } | { readonly failure: RawFailure }> {
     const requestId = this.#deps.randomId()
+    const at = this.#deps.tracer?.now()
     try {
       const query = new URLSearchParams()
       for (const [name, value] of Object.entries(isObject(params) ? params : {})) {
@@ -85,7 +88,7 @@ export class WorkersAiService {
       const { result } = (await response.json()) as { readonly result: readonly WorkersAiModel[] }
       return { answer: result }
     } catch (thrown) {
-      return this.#refused(thrown, requestId)
+      return this.#refused(thrown, requestId, call, { name: 'WorkersAi/models', at })
     }
   }
 
@@ -116,8 +119,14 @@ export class WorkersAiService {
     return { body: JSON.stringify(inputs) ?? '', type: 'application/json' }
   }
 
-  #refused(thrown: unknown, requestId: string): { readonly failure: RawFailure } {
+  async #refused(
+    thrown: unknown,
+    requestId: string,
+    call: RpcCall,
+    named: Pick<RefusedCall, 'name' | 'at'>,
+  ): Promise<{ readonly failure: RawFailure }> {
     const { code, message, status } = failureOf(thrown, requestId)
+    await recordRefused(this.#deps.tracer, call, { ...named, code, status })
     const fields = { requestId, code, message }
     if (status < 500) this.#deps.logger.info('rpc_refused', fields)
     else this.#deps.logger.error('rpc_failed', { ...fields, cause: String(thrown) })

@@ -66,11 +66,20 @@ describe('a call of another Worker that is recorded', () => {
     const inputs = { tensors: { x: { datatype: 'FP32', shape: [1], data: [1] } } } as const
     expect((await rpc.run(CALL, 'open', inputs, {})).ok).toBe(true)
     expect((await rpc.run(CALL, 'words-of-the-caller', inputs, {})).ok).toBe(false)
+    // Refused before anybody knows who calls.
+    const unknown = { words: true } as never
+    await rpc.run(CALL, 'open', inputs, unknown)
+    await rpc.write(CALL, '/v1/completions', 'open', {}, unknown)
     const spans = await exported()
     expect(spans.map(({ attributes, name }) => [name, attributes['verge.model'], attributes['error.type']])).toEqual([
+      ['authorize', undefined, undefined],
       ['VergeRpc/run', 'open', undefined],
+      ['authorize', undefined, undefined],
       ['VergeRpc/run', undefined, 'model_not_found'],
+      ['VergeRpc/run', undefined, 'invalid_request'],
+      ['VergeRpc/write', undefined, 'invalid_request'],
     ])
+    expect(spans[0]?.attributes).toEqual({ 'verge.caller': 'anonymous' })
     expect(JSON.stringify(spans)).not.toContain('words')
   })
 })

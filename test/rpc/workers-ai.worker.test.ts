@@ -2,9 +2,11 @@ import { describe, expect, it } from 'vitest'
 import type { Caller } from '../../src/access/authorize.ts'
 import { VergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
+import type { RequestTracer } from '../../src/core/tracing.ts'
 import { workersAiErrors } from '../../src/protocols/workers-ai/error.ts'
 import { WorkersAiService } from '../../src/rpc/workers-ai.ts'
 import { API_KEY, operatorAlone } from '../fixtures/http.ts'
+import { tracing } from '../fixtures/traces.ts'
 
 interface Asked {
   readonly url: string
@@ -14,7 +16,7 @@ interface Asked {
 }
 
 /** The binding in front of REST paths that answer what the test says. */
-function binding(answer: () => Response = () => Response.json({ result: 'done', success: true })) {
+function binding(answer = () => Response.json({ result: 'done', success: true }), tracer?: RequestTracer) {
   const asked: Asked[] = []
   const lines: string[] = []
   const log = (event: string, fields?: object): void => void lines.push(`${event} ${JSON.stringify(fields)}`)
@@ -24,6 +26,7 @@ function binding(answer: () => Response = () => Response.json({ result: 'done', 
     limits: { ...LIMITS, requestBodyBytes: 1_000, textBodyBytes: 1_000, jsonContainers: 50 },
     logger: { info: log, warn: log, error: log },
     randomId: () => 'id-1',
+    tracer,
     ask: async (request, caller) => {
       const body = new Uint8Array(await request.arrayBuffer())
       asked.push({ url: request.url, type: request.headers.get('content-type'), body, caller })
@@ -59,6 +62,18 @@ describe("Workers AI's binding", () => {
     )
     await run({ image: 'iVBORw' })
     expect(asked.at(-1)?.type).toBe('application/json')
+  })
+
+  it('leaves a span of a call that is refused before it becomes a request', async () => {
+    const { exported, tracer } = tracing()
+    const { call, run, service } = binding(undefined, tracer)
+    await run({}, { words: 'of the caller' })
+    await service.models(call(), { search: 'words'.repeat(100) })
+    expect((await exported()).map(({ attributes, name }) => [name, attributes['error.type']])).toEqual([
+      ['WorkersAi/run', 'invalid_request'],
+      ['WorkersAi/models', 'invalid_request'],
+    ])
+    expect(JSON.stringify(await exported())).not.toContain('words')
   })
 
   it('knows its caller by the key, or by what its deployment says', async () => {

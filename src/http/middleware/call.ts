@@ -63,7 +63,8 @@ function requestedTimeout(header: string | undefined): number | undefined {
   return milliseconds
 }
 
-function keepAlive(c: Context<AppEnv>, work: Promise<unknown>): void {
+/** Keeps work alive behind the answer. */
+export function keepAlive(c: Context<AppEnv>, work: Promise<unknown>): void {
   try {
     c.executionCtx.waitUntil(work)
   } catch {

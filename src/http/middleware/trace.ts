@@ -3,21 +3,35 @@ import { routePath } from 'hono/route'
 import type { Caller } from '../../access/authorize.ts'
 import { PLACEMENT_HEADER } from '../../core/headers.ts'
 import type { Attributes, RequestSpan, RequestTracer } from '../../core/tracing.ts'
+import type { CallContext } from '../../inference/call.ts'
 import { attributesOf } from '../../inference/span-attributes.ts'
 import { watched } from '../../placement/origin-usage.ts'
 import type { AppEnv } from '../app-env.ts'
-
-/** From here on a status says that the failure is not its caller's. */
-const FIRST_FAULT = 500
+import { keepAlive } from './call.ts'
 
 /** Methods as spans name them; another one is what its caller wrote. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])
 
-/** Notes when a request came, for its span, which begins when its caller is known. */
+/**
+ * Notes when a request came, for its span, which begins when its caller is known. One that is refused before has a span
+ * without a caller: it is drawn, and what it says of a trace is no more than a link.
+ */
 export function arrival(tracer: RequestTracer): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    c.set('arrivedAt', tracer.now())
+    const at = tracer.now()
+    c.set('arrivedAt', at)
     await next()
+    const known = c.get('caller') as Caller | undefined
+    if (known !== undefined || c.get('failure') === undefined) return
+    const arriving = {
+      ...arrivalOf(c, at),
+      trusted: false,
+      refused: true,
+      waitUntil: keepAlive.bind(undefined, c),
+    } as const
+    await tracer.request(arriving, async (span) => {
+      if (span !== undefined) describe(c, span, arriving.name, false)
+    })
   }
 }
 
@@ -27,26 +41,28 @@ export function arrival(tracer: RequestTracer): MiddlewareHandler<AppEnv> {
  */
 export function traced(tracer: RequestTracer): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    const { req } = c
-    const method = METHODS.has(req.method) ? req.method : '_OTHER'
     const caller = c.get('caller')
     const trusted = isTrusted(caller)
     const at = c.get('arrivedAt') ?? tracer.now()
-    const arriving = {
-      name: method,
-      attributes: { 'http.request.method': method, 'url.scheme': new URL(req.url).protocol.slice(0, -1) },
-      at,
-      trusted,
-      parent: req.header('traceparent'),
-      state: req.header('tracestate'),
-      waitUntil: c.get('context').waitUntil,
-    }
+    const arriving = { ...arrivalOf(c, at), trusted, waitUntil: c.get('context').waitUntil }
     await tracer.request(arriving, async (span) => {
       span?.part('authorize', { 'verge.caller': caller.kind }, at, tracer.now())
       if (span !== undefined) c.set('traceId', span.traceId)
       await next()
-      if (span !== undefined) describe(c, span, method, trusted)
+      if (span !== undefined) describe(c, span, arriving.name, trusted)
     })
+  }
+}
+
+/** A request as it came. Its name is its method. */
+function arrivalOf({ req }: Context<AppEnv>, at: number) {
+  const method = METHODS.has(req.method) ? req.method : '_OTHER'
+  return {
+    name: method,
+    attributes: { 'http.request.method': method, 'url.scheme': new URL(req.url).protocol.slice(0, -1) },
+    at,
+    parent: req.header('traceparent'),
+    state: req.header('tracestate'),
   }
 }
 
@@ -54,7 +70,7 @@ export function traced(tracer: RequestTracer): MiddlewareHandler<AppEnv> {
  * Whose traces are continued and whose wish to be recorded counts: who the operator has given a credential. A browser
  * token is in a page that anyone may open.
  */
-function isTrusted(caller: Caller): boolean {
+export function isTrusted(caller: Caller): boolean {
   return caller.kind === 'granted' ? caller.by !== 'token' : caller.kind !== 'anonymous'
 }
 
@@ -81,10 +97,12 @@ function describe(c: Context<AppEnv>, span: RequestSpan, method: string, trusted
 
 /** What is known when the answer is over: what it took, and whether it failed. */
 function conclude(c: Context<AppEnv>, span: RequestSpan): void {
-  const { ledger } = c.get('context')
+  // A request may be refused before it has one.
+  const context = c.get('context') as CallContext | undefined
+  const ledger = context?.ledger
   span.set({ ...(ledger && attributesOf(ledger)), ...placeOf(c.res) })
   const failure = c.get('failure')
-  if (failure !== undefined) span.failed(failure.code, failure.status >= FIRST_FAULT)
+  if (failure !== undefined) span.failed(failure.code, failure.status >= 500)
 }
 
 /** Where the answer says that it was computed. */

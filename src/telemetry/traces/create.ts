@@ -14,6 +14,8 @@ export interface TracingOptions {
   readonly settings: TraceSettings
   /** Most requests in a minute that are recorded because a trusted caller asks for it. */
   readonly askedPerMinute: number
+  /** The same, of those that were refused before their callers were known. */
+  readonly refusedPerMinute: number
   readonly service: { readonly name: string; readonly version: string; readonly place: 'edge' | 'origin' }
   readonly storage: ContextStorage<Active>
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>
@@ -33,7 +35,7 @@ export interface Tracing {
 
 /** Puts tracing together. */
 export function createTracing(options: TracingOptions): Tracing {
-  const { askedPerMinute, clock, limits, random, service, settings, storage } = options
+  const { clock, limits, service, settings, storage } = options
   const exporter = new OtlpExporter({ ...options, to: settings })
   const provider = new TracerProvider({
     // Who is recorded is decided before a span is made.
@@ -49,7 +51,7 @@ export function createTracing(options: TracingOptions): Tracing {
   const tracer = new StorageTracer({
     tracer: provider.getTracer('verge', service.version),
     storage,
-    sampling: new Sampling({ rate: settings.sampleRate, askedPerMinute, clock, random }),
+    sampling: new Sampling({ ...options, rate: settings.sampleRate }),
     now: options.now ?? (() => clock.now()),
     mostSpans: limits.traceSpans,
     handOver: (spans, waitUntil) => exporter.add(spans, waitUntil),

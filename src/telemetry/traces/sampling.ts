@@ -6,6 +6,8 @@ export interface SamplingOptions {
   readonly rate: number
   /** Most requests in a minute that are recorded because their callers ask for it. */
   readonly askedPerMinute: number
+  /** The same, of those that were refused before their callers were known. */
+  readonly refusedPerMinute: number
   readonly clock: Pick<Clock, 'now'>
   /** Uniform in [0, 1). */
   readonly random: () => number
@@ -20,29 +22,51 @@ const MINUTE_MS = 60_000
  */
 export class Sampling {
   readonly #options: SamplingOptions
-  #since = Number.NEGATIVE_INFINITY
-  #asked = 0
+  readonly #asked: PerMinute
+  readonly #refused: PerMinute
 
   constructor(options: SamplingOptions) {
     this.#options = options
+    this.#asked = new PerMinute(options.askedPerMinute, options.clock)
+    this.#refused = new PerMinute(options.refusedPerMinute, options.clock)
   }
 
   /** @param parent of a caller who is trusted */
   records(parent: Parent | undefined): boolean {
-    const { random, rate } = this.#options
-    if (parent === undefined) return random() < rate
-    return isSampled(parent.context) && this.#mayAsk()
+    if (parent === undefined) return this.#isDrawn()
+    return isSampled(parent.context) && this.#asked.take()
   }
 
-  #mayAsk(): boolean {
-    const { askedPerMinute, clock } = this.#options
-    const now = clock.now()
+  /** Of a request that was refused before its caller was known: drawn as the others, and few of them. */
+  recordsRefused(): boolean {
+    return this.#isDrawn() && this.#refused.take()
+  }
+
+  #isDrawn(): boolean {
+    const { random, rate } = this.#options
+    return random() < rate
+  }
+}
+
+class PerMinute {
+  readonly #most: number
+  readonly #clock: Pick<Clock, 'now'>
+  #since = Number.NEGATIVE_INFINITY
+  #taken = 0
+
+  constructor(most: number, clock: Pick<Clock, 'now'>) {
+    this.#most = most
+    this.#clock = clock
+  }
+
+  take(): boolean {
+    const now = this.#clock.now()
     // A clock that goes back begins a minute, too.
     if (now < this.#since || now >= this.#since + MINUTE_MS) {
       this.#since = now
-      this.#asked = 0
+      this.#taken = 0
     }
-    this.#asked++
-    return this.#asked <= askedPerMinute
+    this.#taken++
+    return this.#taken <= this.#most
   }
 }

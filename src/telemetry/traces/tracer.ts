@@ -33,7 +33,7 @@ export interface Active {
 export interface TracerOptions {
   readonly tracer: OtelTracer
   readonly storage: ContextStorage<Active>
-  readonly sampling: Pick<Sampling, 'records'>
+  readonly sampling: Pick<Sampling, 'records' | 'recordsRefused'>
   /** Milliseconds since 1970; fractions where the clock has them. */
   readonly now: () => number
   /** Spans that one request may have. */
@@ -57,8 +57,9 @@ export class StorageTracer implements RequestTracer {
 
   request<T>(arrival: Arrival, work: (span: RequestSpan | undefined) => Promise<T>): Promise<T> {
     const { mostSpans, sampling, storage } = this.#options
-    const parent = arrival.trusted ? readParent(arrival.parent, arrival.state) : undefined
-    if (!sampling.records(parent)) {
+    const told = arrival.trusted ? readParent(arrival.parent, arrival.state) : undefined
+    const parent = arrival.apart === true ? undefined : told
+    if (!(arrival.refused === true ? sampling.recordsRefused() : sampling.records(told))) {
       if (parent === undefined) return work(undefined)
       const context = trace.setSpanContext(ROOT_CONTEXT, parent.context)
       return storage.run({ context, state: parent.state }, () => work(undefined))
@@ -179,8 +180,8 @@ export class StorageTracer implements RequestTracer {
 }
 
 /** The trace of a caller who is not trusted: named, and not continued. One trace of a stranger's could be of millions of requests. */
-function linksOf({ parent, state, trusted }: Arrival) {
-  const linked = trusted ? undefined : readParent(parent, state)
+function linksOf({ apart, parent, state, trusted }: Arrival) {
+  const linked = trusted && apart !== true ? undefined : readParent(parent, state)
   return linked === undefined ? [] : [{ context: linked.context }]
 }
 

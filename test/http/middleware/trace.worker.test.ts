@@ -1,11 +1,13 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import type { Caller } from '../../../src/access/authorize.ts'
+import { VergeError } from '../../../src/core/errors.ts'
 import type { AppEnv } from '../../../src/http/app-env.ts'
 import { traced } from '../../../src/http/middleware/trace.ts'
 import { openLedger } from '../../../src/serving/ledger.ts'
 import { testContext } from '../../fixtures/clock.ts'
-import { testApp, testModel } from '../../fixtures/http.ts'
+import { operatorAlone, testApp, testModel } from '../../fixtures/http.ts'
+import type { ExportedSpan } from '../../fixtures/otlp.ts'
 import { pathsOf, tracing } from '../../fixtures/traces.ts'
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
@@ -103,6 +105,61 @@ describe('requests that are recorded', () => {
       attributes: { 'gen_ai.usage.output_tokens': 4, 'error.type': 'session_lost' },
       status: { code: 2 },
     })
+  })
+})
+
+describe('requests that are refused', () => {
+  const slow = { 'verge-timeout-ms': WRITTEN }
+  const rootOf = async (exported: () => Promise<ExportedSpan[]>) =>
+    (await exported())
+      .filter(({ name }) => name !== 'authorize')
+      .map(({ attributes, name }) => [name, attributes['http.response.status_code'], attributes['error.type']])
+
+  it.each([
+    ['an unknown route', '/words/of-nobody', {}, ['GET /*', 404, 'not_found']],
+    [
+      'a wrong signature',
+      '/v1/models',
+      { authorization: 'verge-hmac-sha256 words' },
+      ['GET /v1/models', 401, 'unauthorized'],
+    ],
+    ['headers that cannot be read', '/v1/models', slow, ['GET /v1/models', 400, 'invalid_request']],
+  ])('have a span with their code: %s', async (_, path, headers, expected) => {
+    const { exported, request } = appOf(1)
+    await request(path, { headers: { ...headers, ...SAMPLED } })
+    expect(await rootOf(exported)).toEqual([expected])
+    const [span] = (await exported()).filter(({ name }) => name !== 'authorize')
+    // Named, and not continued.
+    expect([span?.traceId === TRACE, span?.links.map(({ traceId }) => traceId)]).toEqual([false, [TRACE]])
+    expect(JSON.stringify(await exported())).not.toContain('words')
+  })
+
+  it('have one where too many come from their address', async () => {
+    const { exported, tracer } = tracing(1)
+    const credentials = operatorAlone()
+    credentials.callerOf = async () => {
+      throw new VergeError('rate_limited', WRITTEN)
+    }
+    const { request } = testApp({ models: [MODEL], tracer, credentials })
+    await request('/v1/models', { headers: { authorization: `Bearer ${WRITTEN}` } })
+    expect(await rootOf(exported)).toEqual([['GET /v1/models', 429, 'rate_limited']])
+    expect(JSON.stringify(await exported())).not.toContain('words')
+  })
+
+  it('have one where their body is too large', async () => {
+    const { exported, request } = appOf(1, { kind: 'operator' })
+    const headers = { 'content-length': '999999999', 'content-type': 'application/json' }
+    await request('/v2/models/double/infer', { method: 'POST', body: '{}', headers })
+    expect(await rootOf(exported)).toEqual([['POST /v2/models/:model/infer', 413, 'body_too_large']])
+  })
+
+  it('are recorded at the rate of the operator alone, and a few of them in a minute', async () => {
+    const none = appOf(0)
+    for (let i = 0; i < 20; i++) await none.request('/v1/models', { headers: { ...slow, ...SAMPLED } })
+    expect(await none.exported()).toEqual([])
+    const all = appOf(1)
+    for (let i = 0; i < 20; i++) await all.request('/v1/models', { headers: { ...slow, ...SAMPLED } })
+    expect(await all.exported()).toHaveLength(2)
   })
 })
 

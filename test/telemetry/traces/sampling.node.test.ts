@@ -10,6 +10,7 @@ function samplingOf(options: { rate?: number; askedPerMinute?: number; draws?: n
   const sampling = new Sampling({
     rate: options.rate ?? 0,
     askedPerMinute: options.askedPerMinute ?? 2,
+    refusedPerMinute: 2,
     clock,
     random: () => draws.shift() ?? 0.5,
   })
@@ -26,6 +27,16 @@ describe('Sampling', () => {
     const { sampling } = samplingOf({ rate: 1 })
     expect(sampling.records(parentOf('00'))).toBe(false)
     expect(sampling.records(parentOf('01'))).toBe(true)
+  })
+
+  it('draws what was refused before its caller was known, and so much of it in a minute', () => {
+    const { clock, sampling } = samplingOf({ rate: 0.1, draws: [0.5, 0, 0.5, 0, 0, 0, 0] })
+    const refused = () => sampling.recordsRefused()
+    expect([refused(), refused(), refused(), refused(), refused()]).toEqual([false, true, false, true, false])
+    // Others have their own bound.
+    expect(sampling.records(undefined)).toBe(true)
+    clock.at += 60_000
+    expect(refused()).toBe(true)
   })
 
   it('follows so many flags in a minute', () => {
