@@ -3,7 +3,7 @@ import { assemble, type Verge } from './assemble/assemble.ts'
 import { stopOf } from './assemble/canary-stop.ts'
 import type { Env } from './assemble/env.ts'
 import type { Platform } from './assemble/shared.ts'
-import { tracerOf } from './assemble/traces.ts'
+import { tracingOf } from './assemble/traces.ts'
 import type {
   VergeBinding,
   VergeCallOptions,
@@ -222,15 +222,15 @@ async function assembled(env: Env): Promise<Verge> {
     return verge
   }
   const config = await checkedConfig(env)
-  const tracer = await tracerOf(config, PLATFORM)
+  const tracing = await tracingOf(config, PLATFORM)
   // Asked again after the wait: of two first requests, both would make an engine with a memory of its own.
-  verge ??= assemble(env, config, PLATFORM, tracer)
+  verge ??= assemble(env, config, PLATFORM, tracing)
   return verge
 }
 
 async function prepare(env: Env): Promise<void> {
   const config = await checkedConfig(env)
-  const made = assemble(env, config, PLATFORM, await tracerOf(config, PLATFORM))
+  const made = assemble(env, config, PLATFORM, await tracingOf(config, PLATFORM))
   // The router makes its tables when it is asked for the first time.
   made.app.router.match('GET', '/')
   prepared = { env, verge: made }

@@ -4,12 +4,12 @@ import type { IndexSweep } from '../catalog/index/sweep.ts'
 import { CatalogReader } from '../catalog/reader.ts'
 import type { Config } from '../config/config.ts'
 import type { Limits } from '../core/limits.ts'
-import type { RequestTracer } from '../core/tracing.ts'
 import type { Metering } from '../metering/metering.ts'
 import type { Origin } from '../placement/origin.ts'
 import { DurableStreams } from '../stream/durable.ts'
 import { openRefused } from '../stream/refusing.ts'
 import type { StreamDeps } from '../stream/stream-context.ts'
+import type { Tracing } from '../telemetry/traces/create.ts'
 import { VERSION } from '../version.ts'
 import { ChunkPassage } from '../weights/passage.ts'
 import { credentialsOf } from './access.ts'
@@ -42,12 +42,14 @@ export interface Verge extends Services {
 
 /**
  * A Worker of what is bound, what is configured and what the platform has. Once for each isolate.
- * @param tracer as `tracerOf` made it
+ * @param tracing as `tracingOf` made it
  */
-export function assemble(env: Env, config: Config, platform: Platform, tracer?: RequestTracer): Verge {
+export function assemble(env: Env, config: Config, platform: Platform, tracing?: Tracing): Verge {
   const { limits } = config
+  const tracer = tracing?.tracer
   const shared = sharedBy(platform, limits, tracer)
   const metrics = metricsOf(env, shared)
+  if (metrics !== undefined) tracing?.exporter.watch(metrics.spans)
   const stores = storesOf(env, metrics, tracer)
   const releases = releaseCheckOf(env, config, shared)
   const catalog = new CatalogReader([stores.copies, stores.truth], { ...shared, releases })

@@ -10,6 +10,7 @@ import { MetricRegistry } from '../telemetry/metrics/registry.ts'
 import { MetricReporter } from '../telemetry/metrics/reporter.ts'
 import { CpuUse, ratio } from '../telemetry/metrics/utilization.ts'
 import type { RequestObserver } from '../telemetry/observation.ts'
+import type { SpanObserver } from '../telemetry/traces/exporter.ts'
 import { VERSION } from '../version.ts'
 import type { ReadOutcome } from '../weights/observed-store.ts'
 import type { Env } from './env.ts'
@@ -35,6 +36,7 @@ export interface Metrics {
   readonly sessions: SessionObserver
   /** Counts a read of a store. */
   readonly storeRead: (layer: 'kv' | 'r2') => (key: string, outcome: ReadOutcome) => void
+  readonly spans: SpanObserver
   readonly originTried: (origin: string, outcome: string, ms: number) => void
   watchWork(work: WatchedWork): void
   watchOrigins(states: () => OriginPool['states']): void
@@ -78,8 +80,12 @@ export function metricsOf({ METRICS }: Env, shared: Shared): Metrics | undefined
   }
 }
 
-function countedEvents(meter: Meter): Pick<Metrics, 'sessions' | 'storeRead' | 'originTried'> {
+function countedEvents(meter: Meter): Pick<Metrics, 'sessions' | 'spans' | 'storeRead' | 'originTried'> {
   return {
+    spans: {
+      counted: (outcome, spans) => meter.count('verge_spans_total', { outcome }, spans),
+      dropped: (reason, spans) => meter.count('verge_spans_dropped_total', { reason }, spans),
+    },
     sessions: {
       loaded: (owner, ok) => meter.count('verge_loads_total', { ...owner, outcome: ok ? 'ok' : 'failed' }),
       evicted: ({ model }) => meter.count('verge_evictions_total', { model }),

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts'
-import type { RequestTracer } from '../core/tracing.ts'
+import type { Tracing } from '../telemetry/traces/create.ts'
 import type { Active, ContextStorage } from '../telemetry/traces/tracer.ts'
 import { VERSION } from '../version.ts'
 import type { Platform } from './shared.ts'
@@ -8,10 +8,10 @@ import type { Platform } from './shared.ts'
  * What records traces; undefined where none are configured, and nothing of it is evaluated then. A Worker without the
  * compatibility flag `nodejs_als` goes on without them.
  */
-export async function tracerOf(
+export async function tracingOf(
   { limits, traces }: Pick<Config, 'limits' | 'traces'>,
   platform: Platform,
-): Promise<RequestTracer | undefined> {
+): Promise<Tracing | undefined> {
   if (traces === undefined) return undefined
   try {
     const [{ AsyncLocalStorage }, { createTracing }] = await Promise.all([
@@ -28,7 +28,7 @@ export async function tracerOf(
       service: { name: 'verge', version: VERSION, place: 'edge' },
       storage,
       fetch: (url, init) => fetch(url, init),
-    }).tracer
+    })
   } catch (error) {
     platform.logger.error('traces_unavailable', { error })
     return undefined

@@ -11,6 +11,7 @@ import type { StreamOptions } from '../../src/stream/stream-options.ts'
 import { FakeServing, testModel } from '../fixtures/http.ts'
 import { LISTENER, LISTENER_AUDIO, LISTENER_SIGNATURE } from '../fixtures/listener.ts'
 import { meteringOf } from '../fixtures/metering.ts'
+import { pathsOf, tracing } from '../fixtures/traces.ts'
 
 /** What the listener computes, without an engine. */
 async function listen(inputs: Tensors): Promise<Tensors> {
@@ -65,6 +66,7 @@ function stream(
   places = 4,
   limits: Partial<Limits> = {},
   metering?: StreamDeps['metering'],
+  { trace, tracer }: { readonly tracer?: StreamDeps['tracer']; readonly trace?: StreamOptions['trace'] } = {},
 ) {
   let now = 1_000_000
   const model = testModel(
@@ -84,10 +86,12 @@ function stream(
     limits: { ...LIMITS, ...limits },
     runs: { finished: 0 },
     ...(metering && { metering }),
+    tracer,
   }
   const socket = new FakeSocket()
   const session = StreamSession.begin(socket, deps, {
     ...OPENING,
+    ...(trace && { trace }),
     ...(metering && { facts: { address: '192.0.2.7' } }),
   })
   const send = (bytes: number): Promise<void> => session.receive(new ArrayBuffer(bytes), () => {})
@@ -302,5 +306,37 @@ describe('a stream whose caller has limits', () => {
     await send(LISTENER.length * 2)
     expect(socket.closed?.code).toBe(1013)
     expect(socket.sent.at(-1)).toMatchObject({ error: { code: 'limits_unavailable', retry_after: 5 } })
+  })
+})
+
+describe('the messages of a stream', () => {
+  const opened = '4bf92f3577b34da6a3ce929d0e0e4736'
+  const parent = `00-${opened}-00f067aa0ba902b7-01`
+  const heard = async (rate: number, trusted: boolean, messages: number) => {
+    const { exported, tracer } = tracing(rate)
+    const { send, setVisibility } = stream(listen, 4, {}, undefined, { tracer, trace: { parent, trusted } })
+    for (let i = 1; i < messages; i++) await send(320)
+    setVisibility('private')
+    await send(320)
+    return exported()
+  }
+
+  it('have a trace each, linked to that of the opening', async () => {
+    const spans = await heard(1, false, 2)
+    const roots = spans.filter(({ parentSpanId }) => parentSpanId === undefined)
+    expect(pathsOf(spans).filter((path) => path.endsWith('authorize'))).toHaveLength(2)
+    expect(roots.map(({ attributes, name }) => [name, attributes['verge.model'], attributes['error.type']])).toEqual([
+      ['message /stream/:model', 'listener', undefined],
+      ['message /stream/:model', undefined, 'model_not_found'],
+    ])
+    expect(new Set([opened, ...roots.map(({ traceId }) => traceId)]).size).toBe(3)
+    expect(roots.map(({ links }) => links.map(({ traceId }) => traceId))).toEqual([[opened], [opened]])
+  })
+
+  it('are recorded because their caller asks for it, if it is trusted, and a few of them in a minute', async () => {
+    const rootsOf = async (trusted: boolean) =>
+      (await heard(0, trusted, 5)).filter(({ parentSpanId }) => parentSpanId === undefined)
+    expect(await rootsOf(false)).toEqual([])
+    expect((await rootsOf(true)).map(({ links }) => links.map(({ traceId }) => traceId))).toEqual([[opened], [opened]])
   })
 })

@@ -6,6 +6,7 @@ import type { Attributes, RequestSpan, RequestTracer } from '../../core/tracing.
 import type { CallContext } from '../../inference/call.ts'
 import { attributesOf } from '../../inference/span-attributes.ts'
 import { watched } from '../../placement/origin-usage.ts'
+import type { StreamTrace } from '../../stream/stream-options.ts'
 import type { AppEnv } from '../app-env.ts'
 import { keepAlive } from './call.ts'
 
@@ -70,8 +71,19 @@ function arrivalOf({ req }: Context<AppEnv>, at: number) {
  * Whose traces are continued and whose wish to be recorded counts: who the operator has given a credential. A browser
  * token is in a page that anyone may open.
  */
-export function isTrusted(caller: Caller): boolean {
+function isTrusted(caller: Caller): boolean {
   return caller.kind === 'granted' ? caller.by !== 'token' : caller.kind !== 'anonymous'
+}
+
+/** W3C Trace Context, 3.2: other versions of it may be longer, and are not kept with a stream. */
+const TRACE_PARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/
+
+/** What a stream keeps of the trace that it is opened in. @param opener who opens it, which its protocol may have said */
+export function streamTrace({ req }: Context<AppEnv>, tracer: RequestTracer, opener: Caller): StreamTrace {
+  const sent = req.header('traceparent')
+  const parent = tracer.headers().traceparent ?? sent
+  const trusted = sent !== undefined && isTrusted(opener)
+  return parent !== undefined && TRACE_PARENT.test(parent) ? { parent, trusted } : { trusted: false }
 }
 
 /** Answers that are written while they are read. */

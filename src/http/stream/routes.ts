@@ -15,6 +15,7 @@ import { accessOf } from '../inference.ts'
 import { stickyIn } from '../middleware/call.ts'
 import { callerOf } from '../middleware/caller.ts'
 import { reportedError } from '../middleware/errors.ts'
+import { streamTrace } from '../middleware/trace.ts'
 import { allowedOrigin } from './origin.ts'
 
 const number = z
@@ -127,6 +128,7 @@ async function openedFor(
     caller: callerFor(access.caller, manifest.model),
     ...(access.facts && { facts: access.facts }),
     requestId: access.context.requestId,
+    ...(deps.tracer && { trace: streamTrace(c, deps.tracer, access.caller) }),
     sampleRate: audio.sampleRate,
     windowLength: window.length,
     speech,

@@ -134,6 +134,18 @@ export const METRICS = {
     labels: ['model', 'version', 'reason'],
     source: 'count',
   },
+  verge_spans_total: {
+    type: 'counter',
+    help: 'Spans of traces that were "recorded", and those of them that the collector has taken: "exported".',
+    labels: ['outcome'],
+    source: 'count',
+  },
+  verge_spans_dropped_total: {
+    type: 'counter',
+    help: 'Spans of traces that were dropped, by why they could not be exported.',
+    labels: ['reason'],
+    source: 'count',
+  },
   verge_isolates: {
     type: 'gauge',
     help: 'Isolates that were heard in the last five minutes.',

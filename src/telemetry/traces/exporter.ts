@@ -17,11 +17,21 @@ export interface ExporterOptions {
   >
 }
 
+/** Why spans were dropped: a few words, for counters. `full`: more came than exports took. */
+export type SpanLoss = 'full' | 'hangs' | 'unreachable' | 'busy' | 'refused' | 'left_out' | 'unwritable'
+
+/** Is told what becomes of spans. A call never throws. */
+export interface SpanObserver {
+  /** They were recorded, or the collector took them. */
+  counted(outcome: 'recorded' | 'exported', spans: number): void
+  dropped(reason: SpanLoss, spans: number): void
+}
+
 /** What came of an export: `again` with how long to wait, in milliseconds, where the collector says. */
 type Outcome =
   | { readonly kind: 'taken'; readonly refused: number }
-  | { readonly kind: 'again'; readonly why: string; readonly afterMs?: number }
-  | { readonly kind: 'refused'; readonly why: string }
+  | { readonly kind: 'again'; readonly loss: SpanLoss; readonly why: string; readonly afterMs?: number }
+  | { readonly kind: 'refused'; readonly loss: SpanLoss; readonly why: string }
 
 /** Exports behind one answer, of a full batch each: more would outlast what a platform lets run there. */
 const MOST_IN_A_ROW = 2
@@ -43,6 +53,9 @@ export class OtlpExporter {
   #sending: Period | undefined
   /** The collector wants to be left alone. */
   #resting: Period | undefined
+  /** Why the queue is not emptied, if it is not. */
+  #trouble: SpanLoss = 'full'
+  #observer: SpanObserver | undefined
   #dropped = 0
   #reported = 0
 
@@ -55,9 +68,15 @@ export class OtlpExporter {
     return this.#dropped
   }
 
+  /** Who counts is made after what is counted. */
+  watch(observer: SpanObserver): void {
+    this.#observer = observer
+  }
+
   /** @param waitUntil keeps work alive behind the answer */
   add(spans: readonly ReadableSpan[], waitUntil: (work: Promise<unknown>) => void): void {
     const { clock, limits } = this.#options
+    this.#observer?.counted('recorded', spans.length)
     this.#keep(spans)
     const now = clock.now()
     if (isWithin(this.#resting, now)) return
@@ -80,14 +99,17 @@ export class OtlpExporter {
     switch (outcome.kind) {
       case 'taken':
         this.#resting = undefined
-        this.#drop(outcome.refused, 'the collector left them out')
+        this.#trouble = 'full'
+        this.#observer?.counted('exported', batch.length - outcome.refused)
+        this.#drop(outcome.refused, 'left_out', 'the collector left them out')
         return this.#queue.length === 0
       case 'again':
         this.#resting = { at: clock.now(), ms: Math.min(LONGEST_REST_MS, outcome.afterMs ?? limits.traceRestMs) }
+        this.#trouble = outcome.loss
         this.#putBack(batch, outcome.why)
         return false
       case 'refused':
-        this.#drop(batch.length, outcome.why)
+        this.#drop(batch.length, outcome.loss, outcome.why)
         return this.#queue.length === 0
     }
   }
@@ -108,7 +130,7 @@ export class OtlpExporter {
   #keep(spans: readonly ReadableSpan[]): void {
     const room = Math.max(0, this.#options.limits.traceQueueSpans - this.#queue.length)
     this.#queue.push(...spans.slice(0, room))
-    this.#drop(Math.max(0, spans.length - room), 'the queue is full')
+    this.#drop(Math.max(0, spans.length - room), this.#trouble, 'the queue is full')
   }
 
   /** The oldest of them first, where others came meanwhile. */
@@ -116,11 +138,12 @@ export class OtlpExporter {
     const room = Math.max(0, this.#options.limits.traceQueueSpans - this.#queue.length)
     const dropped = Math.max(0, batch.length - room)
     this.#queue = [...batch.slice(dropped), ...this.#queue]
-    this.#drop(dropped, why)
+    this.#drop(dropped, this.#trouble, why)
   }
 
-  #drop(spans: number, why: string): void {
+  #drop(spans: number, loss: SpanLoss, why: string): void {
     if (spans === 0) return
+    this.#observer?.dropped(loss, spans)
     this.#dropped += spans
     // In powers of two, so that a collector that is away for long is a few lines.
     if (this.#dropped < this.#reported * 2) return
@@ -133,11 +156,11 @@ export class OtlpExporter {
     const gaveUp = new AbortController()
     const late = (): Outcome => {
       gaveUp.abort()
-      return { kind: 'again', why: `the collector did not answer within ${limits.traceExportMs} ms` }
+      return { kind: 'again', loss: 'hangs', why: `the collector did not answer within ${limits.traceExportMs} ms` }
     }
     try {
       const body = JsonTraceSerializer.serializeRequest(batch)
-      if (body === undefined) return { kind: 'refused', why: 'they could not be written' }
+      if (body === undefined) return { kind: 'refused', loss: 'unwritable', why: 'they could not be written' }
       return await untilLate(
         this.#exchange(to, body.slice(), batch.length, gaveUp.signal),
         limits.traceExportMs,
@@ -146,7 +169,7 @@ export class OtlpExporter {
       )
     } catch {
       // What it says may hold the address and its credentials.
-      return { kind: 'again', why: 'the collector could not be reached' }
+      return { kind: 'again', loss: 'unreachable', why: 'the collector could not be reached' }
     }
   }
 
@@ -168,9 +191,9 @@ export class OtlpExporter {
     if (status < 200 || status >= 300) {
       await response.body?.cancel()
       const why = `the collector answered ${status}`
-      if (!RETRYABLE.has(status)) return { kind: 'refused', why }
+      if (!RETRYABLE.has(status)) return { kind: 'refused', loss: 'refused', why }
       const afterMs = retryAfterMs(response.headers.get('retry-after'), this.#options.clock.now())
-      return { kind: 'again', why, ...(afterMs !== undefined && { afterMs }) }
+      return { kind: 'again', loss: 'busy', why, ...(afterMs !== undefined && { afterMs }) }
     }
     const answer = await firstBytes(response, this.#options.limits.traceAnswerBytes)
     return { kind: 'taken', refused: answer === undefined ? 0 : refusedIn(answer, spans) }

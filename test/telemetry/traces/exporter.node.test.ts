@@ -27,9 +27,15 @@ function collector(...script: (Response | 'hangs' | 'away')[]) {
     logger: { info() {}, error() {}, warn: (event, fields) => warnings.push({ event, ...fields }) },
     limits: LIMITED,
   })
+  const became: Record<string, number> = {}
+  const note = (word: string, spans: number): void => {
+    became[word] = (became[word] ?? 0) + spans
+  }
+  exporter.watch({ counted: note, dropped: note })
   return {
     clock,
     exporter,
+    became,
     sent,
     warnings,
     kept,
@@ -173,5 +179,42 @@ describe('an exporter', () => {
     add('d', 'e', 'f', 'g')
     expect(exporter.dropped).toBe(1)
     expect(JSON.stringify(warnings)).not.toMatch(/secret|otlp\.example/)
+  })
+
+  it.each([
+    ['hangs', 'hangs' as const],
+    ['unreachable', 'away' as const],
+    ['busy', new Response(null, { status: 503 })],
+  ])('counts what it drops while the collector is away: %s', async (reason, answer) => {
+    const { add, became, clock } = collector(answer)
+    add('a', 'b')
+    await clock.advance(LIMITED.traceFlushMs + LIMITED.traceExportMs)
+    add('c', 'd', 'e', 'f', 'g')
+    expect(became).toEqual({ recorded: 7, [reason]: 1 })
+    await clock.advance(LIMITED.traceRestMs)
+    add('h')
+    await clock.advance(LIMITED.traceFlushMs)
+    // No room was left for the last one either; all that waited have gone.
+    expect(became).toEqual({ recorded: 8, [reason]: 2, exported: 6 })
+  })
+
+  it.each([
+    ['refused', new Response(null, { status: 400 }), { recorded: 2, refused: 2 }],
+    [
+      'left out',
+      Response.json({ partialSuccess: { rejectedSpans: 1, errorMessage: 'words' } }),
+      { recorded: 2, exported: 1, left_out: 1 },
+    ],
+  ])('counts what the collector has %s', async (_, answer, expected) => {
+    const { add, became, clock } = collector(answer)
+    add('a', 'b')
+    await clock.advance(LIMITED.traceFlushMs)
+    expect(became).toEqual(expected)
+  })
+
+  it('counts what is more than it may hold', async () => {
+    const { add, became } = collector()
+    add('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h')
+    expect(became).toEqual({ recorded: 8, full: 2 })
   })
 })
