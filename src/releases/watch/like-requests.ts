@@ -1,3 +1,5 @@
+import type { Clock } from '../../core/runtime.ts'
+import { isWithin, type Span } from '../../core/span.ts'
 import type { RequestObservation } from '../../telemetry/observation.ts'
 import type { Share } from './evidence.ts'
 
@@ -19,17 +21,28 @@ const ALIKE = 1.25
  * the same time. Each request is in one pair at most. The isolate's clock is right here, because it waits for the origin.
  */
 export class LikeRequests {
-  #stable: Timed[] = []
+  readonly #clock: Pick<Clock, 'now'>
+  readonly #windowMs: number
+  #stable: (Timed & { readonly kept: Span })[] = []
+
+  /** @param windowMs between the ends of both requests at most: an origin may be slower since */
+  constructor(clock: Pick<Clock, 'now'>, windowMs: number) {
+    this.#clock = clock
+    this.#windowMs = windowMs
+  }
 
   /** @returns a pair, and whether the canary took longer than tolerated; undefined where there is no like request */
   seen(observation: RequestObservation, isCanary: boolean, tolerated: number): Share | undefined {
     const timed = timedOf(observation)
     if (timed === undefined) return undefined
+    const now = this.#clock.now()
     if (!isCanary) {
-      this.#stable = [...this.#stable.slice(1 - MOST_KEPT), timed]
+      this.#stable = [...this.#stable.slice(1 - MOST_KEPT), { ...timed, kept: { at: now, ms: this.#windowMs } }]
       return undefined
     }
-    const at = this.#stable.findLastIndex((each) => each.origin === timed.origin && areAlike(each.size, timed.size))
+    const at = this.#stable.findLastIndex(
+      ({ kept, origin, size }) => origin === timed.origin && isWithin(kept, now) && areAlike(size, timed.size),
+    )
     const like = this.#stable[at]
     if (like === undefined) return undefined
     this.#stable = this.#stable.toSpliced(at, 1)

@@ -2,6 +2,7 @@ import type { Alias } from '../../catalog/alias.ts'
 import { completeRules } from '../../catalog/canary-rules.ts'
 import type { Limits } from '../../core/limits.ts'
 import { LruMap } from '../../core/lru.ts'
+import type { Clock } from '../../core/runtime.ts'
 import type { ShadowOutcome, ShadowWatch } from '../../inference/shadow/shadows.ts'
 import type { RequestObservation, RequestObserver } from '../../telemetry/observation.ts'
 import { comparisonFailed, countsAgainst } from './faults.ts'
@@ -17,7 +18,8 @@ interface Met {
 }
 
 export interface CanaryObserverOptions {
-  readonly limits: Pick<Limits, 'canaryModels'>
+  readonly clock: Pick<Clock, 'now'>
+  readonly limits: Pick<Limits, 'canaryModels' | 'canaryWindowMs'>
   /** Is told of each comparison by a word: `agree`, `disagree`, `failed` or `skipped`. */
   readonly compared: (model: string, canary: string, outcome: string) => void
 }
@@ -29,12 +31,12 @@ export class CanaryObserver implements RequestObserver, ShadowWatch {
   readonly #reporter: Pick<CanaryReporter, 'record'>
   readonly #met: LruMap<Met>
 
-  readonly #compared: CanaryObserverOptions['compared']
+  readonly #options: CanaryObserverOptions
 
-  constructor(reporter: Pick<CanaryReporter, 'record'>, { compared, limits }: CanaryObserverOptions) {
+  constructor(reporter: Pick<CanaryReporter, 'record'>, options: CanaryObserverOptions) {
     this.#reporter = reporter
-    this.#met = new LruMap(limits.canaryModels)
-    this.#compared = compared
+    this.#met = new LruMap(options.limits.canaryModels)
+    this.#options = options
   }
 
   seen({ canary, generation, model, versions }: Alias): void {
@@ -45,7 +47,9 @@ export class CanaryObserver implements RequestObserver, ShadowWatch {
       return
     }
     const trial: Trial = { model, generation, canary, digest: versions[canary.version] }
-    if (known === undefined || replaces(trial, known.trial)) this.#met.set(model, { trial, likes: new LikeRequests() })
+    if (known !== undefined && !replaces(trial, known.trial)) return
+    const { clock, limits } = this.#options
+    this.#met.set(model, { trial, likes: new LikeRequests(clock, limits.canaryWindowMs) })
   }
 
   observed(observation: RequestObservation, waitUntil: WaitUntil): void {
@@ -68,7 +72,7 @@ export class CanaryObserver implements RequestObserver, ShadowWatch {
     const trial = this.#met.get(model)?.trial
     if (trial?.generation !== generation) return
     const counts = countsOf(outcome, trial)
-    this.#compared(model, trial.canary.version, wordFor(counts))
+    this.#options.compared(model, trial.canary.version, wordFor(counts))
     this.#reporter.record(trial, counts, waitUntil)
   }
 }

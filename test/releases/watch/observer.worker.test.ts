@@ -5,6 +5,7 @@ import type { ShadowOutcome } from '../../../src/inference/shadow/shadows.ts'
 import { addedCounts, NO_COUNTS, type WatchCounts } from '../../../src/releases/watch/judge.ts'
 import { CanaryObserver } from '../../../src/releases/watch/observer.ts'
 import type { RequestObservation } from '../../../src/telemetry/observation.ts'
+import { ManualClock } from '../../fixtures/clock.ts'
 
 const alias: Alias = {
   schema: 1,
@@ -29,6 +30,7 @@ const base: RequestObservation = {
 
 function setUp() {
   let counts: WatchCounts = NO_COUNTS
+  const clock = new ManualClock()
   const generations: number[] = []
   const told: string[] = []
   const observer = new CanaryObserver(
@@ -38,9 +40,10 @@ function setUp() {
         counts = addedCounts(counts, more)
       },
     },
-    { limits: LIMITS, compared: (...said) => told.push(said.join(' ')) },
+    { clock, limits: LIMITS, compared: (...said) => told.push(said.join(' ')) },
   )
   return {
+    clock,
     generations,
     told,
     seen: (more: Partial<Alias> = {}) => observer.seen({ ...alias, ...more }),
@@ -108,6 +111,25 @@ describe('CanaryObserver', () => {
     at('1', 100, { outputTokens: 110 })
     at('2', 140)
     expect(counts().slower).toEqual({ count: 1, of: 2 })
+  })
+
+  it('compares no times that lie far apart: both versions may be slower since', async () => {
+    const { clock, counts, observed, seen } = setUp()
+    seen()
+    const at = (version: string, originMs: number) =>
+      observed({ version, place: 'origin', origin: 'near', originMs, outputTokens: 100 })
+    for (let i = 0; i < 40; i++) at('1', 100)
+    await clock.advance(LIMITS.canaryWindowMs + 1)
+    for (let i = 0; i < 40; i++) at('2', 500)
+    expect(counts().slower).toEqual({ count: 0, of: 0 })
+    at('1', 450)
+    // A clock that went back knows of nothing that is to come.
+    await clock.advance(-1)
+    at('2', 500)
+    expect(counts().slower).toEqual({ count: 0, of: 0 })
+    await clock.advance(1)
+    at('2', 500)
+    expect(counts().slower).toEqual({ count: 0, of: 1 })
   })
 
   it('counts what comparisons say, and whose failure it was', () => {
