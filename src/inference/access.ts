@@ -88,7 +88,10 @@ export async function resolveVersion(
 
 /** Says which version answers. */
 export function noted(ledger: RunLedger | undefined, model: ResolvedModel): ResolvedModel {
-  if (ledger !== undefined) ledger.model = `${model.manifest.model}@${model.manifest.version}`
+  if (ledger !== undefined) {
+    ledger.model = `${model.manifest.model}@${model.manifest.version}`
+    ledger.generation = model.alias.generation
+  }
   return model
 }
 

@@ -63,12 +63,13 @@ export class ObservedRequest {
 
   #observation(ledger: RunLedger, failure: unknown): RequestObservation {
     const { cache, inputTokens, model, origin, originFirstMs, originMs, originUnits, outputTokens } = ledger
-    const { named, paced, place, start, timings, units } = ledger
+    const { generation, named, paced, place, start, timings, units } = ledger
     const [name, version] = model?.split('@', 2) ?? []
     const { via = this.#options.via } = this.#access
     return {
       model: name ?? this.#model,
       version: version ?? '',
+      ...(generation !== undefined && { generation }),
       place: place === 'edge' || place === 'origin' ? place : 'none',
       ...(origin !== undefined && { origin }),
       via,

@@ -75,6 +75,8 @@ export interface RunLedger {
   lookups: number
   /** The version that answers, as `name@version`, as soon as it is known. */
   model?: string
+  /** Of the alias that the version is from. */
+  generation?: number
   /** The caller named the version. */
   named?: true
   /** How long the request takes is up to its caller, too: it set a shorter deadline, or its body or answer is passed on as it comes. */

@@ -6,6 +6,8 @@ export interface RequestObservation {
   readonly model: string
   /** `''` where it was refused before one was chosen. */
   readonly version: string
+  /** Of the alias that the version is from; absent where none was chosen. */
+  readonly generation?: number
   /** Where it ran last, or failed to; `none`: it was refused before it ran anywhere. */
   readonly place: 'edge' | 'origin' | 'none'
   /** The origin's name, where one answered. */

@@ -66,6 +66,7 @@ describe('an observer', () => {
         ...NOTHING,
         model: 'sums',
         version: '2',
+        generation: 1,
         place: 'edge',
         via: 'task',
         code: 'ok',

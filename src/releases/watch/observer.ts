@@ -58,6 +58,9 @@ export class CanaryObserver implements RequestObserver, ShadowWatch {
     const { likes, trial } = met
     const { against, rules, version } = trial.canary
     const isCanary = observation.version === version
+    // Of a release without a canary nothing is told here but what its requests came to: the trial is over.
+    if ((observation.generation ?? 0) > trial.generation) this.#met.delete(trial.model)
+    if (observation.generation !== trial.generation) return
     // Whoever chooses the version, or sends one message after another to it, would choose what it is judged by.
     if (observation.named || observation.continued || observation.excused) return
     const failed = countsAgainst(observation.code)

@@ -19,6 +19,7 @@ const alias: Alias = {
 const base: RequestObservation = {
   model: 'm',
   version: '2',
+  generation: 7,
   place: 'edge',
   via: 'oip',
   code: 'ok',
@@ -113,6 +114,16 @@ describe('CanaryObserver', () => {
     expect(counts().slower).toEqual({ count: 1, of: 2 })
   })
 
+  it('counts nothing of other releases, and ends with the first request of a later one', () => {
+    const { counts, observed, seen } = setUp()
+    seen()
+    observed({ generation: 6, code: 'internal' })
+    observed({ generation: 8, code: 'internal' })
+    // Promoted: it resolved its version before.
+    observed()
+    expect(counts()).toEqual(NO_COUNTS)
+  })
+
   it('compares no times that lie far apart: both versions may be slower since', async () => {
     const { clock, counts, observed, seen } = setUp()
     seen()
@@ -190,7 +201,7 @@ describe('CanaryObserver', () => {
     const { generations, observed, seen } = setUp()
     seen()
     seen({ generation: 3, versions: { '1': 'c'.repeat(64), '2': 'd'.repeat(64) } })
-    observed()
+    observed({ generation: 3 })
     expect(generations).toEqual([3])
   })
 
@@ -199,7 +210,7 @@ describe('CanaryObserver', () => {
     seen()
     seen({ generation: 8 })
     seen()
-    observed()
+    observed({ generation: 8 })
     expect(generations).toEqual([8])
   })
 })
