@@ -3,7 +3,7 @@ import { authorize } from '../access/authorize.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
 import type { HealthBody } from './wire.ts'
 
-/** Whether the engine can work, by its own word; figures about its memory are for those who may see metrics. */
+/** Reports the engine's health. Figures about its memory are for callers who may see metrics. */
 export async function health(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
   const state = await deps.serving.health()
   const figures = authorize(c.get('caller'), null, 'metrics')

@@ -12,11 +12,11 @@ export interface BreakerOptions {
   readonly onChange?: (state: 'closed' | 'open', openMs: number) => void
 }
 
-/** Leave to send one request. Exactly one of its methods is to be called; a second call does nothing. */
+/** Permission to send one request. Call exactly one of its methods; a second call does nothing. */
 export interface Permit {
   succeeded(): void
   failed(): void
-  /** It lives and has no room. Speaks for its health, but it is asked after the others for this long. */
+  /** The origin is healthy and has no room: it is asked after the others for this long. */
   overloaded(retryAfterMs: number | undefined): void
   /** Nothing was learnt: the caller left. */
   abandoned(): void
@@ -89,7 +89,7 @@ export class Breaker {
     return Math.max(0, until - this.#options.clock.now())
   }
 
-  /** Leave to send a request, or null while it is open or its probe is in work. */
+  /** Permission to send a request, or null while the breaker is open or its probe is under way. */
   enter(): Permit | null {
     if (this.#opensAt === undefined) return this.#permit()
     if (this.waitMs > 0) return null
@@ -98,7 +98,7 @@ export class Breaker {
     return this.#permit()
   }
 
-  /** Somebody else has found the origin dead: from now on a probe has to succeed first. Does nothing unless closed. */
+  /** Another isolate marked this origin down. Requires a successful probe before further traffic. Does nothing unless closed. */
   forceHalfOpen(): void {
     if (this.#opensAt !== undefined) return
     this.#opensAt = this.#options.clock.now()

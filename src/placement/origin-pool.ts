@@ -166,7 +166,7 @@ export class OriginPool {
     this.#options.logger.warn('origin_fault', { ...describe(fault), late: true })
   }
 
-  /** The next origin that lets a request pass, with leave to send it. Those that do not are left out. */
+  /** The next origin that lets a request pass, with permission to send it. Those that do not are left out. */
   #next(waiting: Origin[]): { readonly origin: Origin; readonly permit: Permit } | undefined {
     for (let origin = waiting.shift(); origin !== undefined; origin = waiting.shift()) {
       const breaker = this.#breaker(origin)
