@@ -15,8 +15,8 @@ const APART_MS = 60_000
 
 /**
  * Median and 95th percentile of each model's requests, of the last ten minutes as far as this isolate was asked meanwhile;
- * before, of all requests that were ever counted. Counters never fall except where a shard does not answer: then, too, all
- * requests count.
+ * before, of all requests that were ever counted. Counts fall here where a shard does not answer: then, too, all requests
+ * count.
  */
 export class LatencyWindow {
   readonly #clock: Pick<Clock, 'now'>

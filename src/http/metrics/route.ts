@@ -6,10 +6,11 @@ import {
   OPEN_METRICS_TEXT,
   PROMETHEUS_TEXT,
 } from '../../telemetry/metrics/exposition.ts'
+import { scrapedFamilies } from '../../telemetry/metrics/merge.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { assertSeesFigures } from '../figures.ts'
 
-/** What all isolates have counted, for Prometheus. @throws unauthorized, forbidden, not_implemented */
+/** What all isolates have counted, for Prometheus; while a part of it is missing, only that it is. @throws unauthorized, forbidden, not_implemented */
 export async function metrics(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
   assertSeesFigures(c.get('caller'), 'metrics')
   if (deps.metrics === undefined) {
@@ -18,7 +19,7 @@ export async function metrics(deps: AppDeps, c: Context<AppEnv>): Promise<Respon
       'This server counts no metrics. Bind the Durable Object METRICS (docs/metrics.md).',
     )
   }
-  const { families } = await deps.metrics.read(c.get('context').signal)
+  const families = scrapedFamilies(await deps.metrics.read(c.get('context').signal))
   const openMetrics = asksForOpenMetrics(c.req.header('accept'))
   return c.body(exposition(families, openMetrics), 200, {
     'content-type': openMetrics ? OPEN_METRICS_TEXT : PROMETHEUS_TEXT,

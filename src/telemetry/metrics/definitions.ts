@@ -160,7 +160,7 @@ export const METRICS = {
   },
   verge_metrics_shards_unreachable: {
     type: 'gauge',
-    help: 'Shards that did not answer this scrape: what they count is missing from it.',
+    help: 'Shards that did not answer this scrape. Above 0, the scrape has no figures that shards count.',
     labels: [],
     source: 'count',
   },

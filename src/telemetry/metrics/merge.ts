@@ -43,6 +43,18 @@ export function mergeReadings(readings: readonly (ShardReading | undefined)[], v
   }
 }
 
+/** What no shard counts: it is known where a shard is away, too. */
+const OF_NO_SHARD: ReadonlySet<MetricName> = new Set(['verge_metrics_shards_unreachable', 'verge_info'])
+
+/**
+ * What a scraper may take. While a shard is away, sums over all shards are too small, and they rise again when it is back:
+ * Prometheus would read that as counters that began anew, and count all of the shard's total as new. A gap does no harm: a
+ * rate goes by the scrapes around it.
+ */
+export function scrapedFamilies({ families, unreachable }: MetricsSnapshot): readonly MetricFamily[] {
+  return unreachable === 0 ? families : families.filter(({ name }) => OF_NO_SHARD.has(name))
+}
+
 function keyOf(name: string, labels: readonly string[]): string {
   return JSON.stringify([name, ...labels])
 }

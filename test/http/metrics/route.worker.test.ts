@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Caller } from '../../../src/access/authorize.ts'
 import { grantSchema } from '../../../src/access/grant.ts'
+import type { ShardReading } from '../../../src/telemetry/metrics/block.ts'
 import { mergeReadings } from '../../../src/telemetry/metrics/merge.ts'
 import { assertExposition } from '../../fixtures/exposition.ts'
 import { type TestAppOptions, testApp } from '../../fixtures/http.ts'
@@ -13,9 +14,17 @@ const granted = (actions: readonly string[], models: readonly string[] = ['*']):
   grant: grantSchema.parse({ models, actions }),
 })
 
-const metrics: NonNullable<TestAppOptions['metrics']> = {
-  read: async () => mergeReadings([{ series: [], minutes: [], isolates: [] }, undefined], '1.2.3'),
+const answering: ShardReading = {
+  series: [{ name: 'verge_evictions_total', labels: ['digits'], values: [7] }],
+  minutes: [],
+  isolates: [],
 }
+
+const readerOf = (...readings: (ShardReading | undefined)[]): NonNullable<TestAppOptions['metrics']> => ({
+  read: async () => mergeReadings(readings, '1.2.3'),
+})
+
+const metrics = readerOf(answering, answering)
 
 describe('GET /metrics', () => {
   it('is for the operator and for keys that allow it', async () => {
@@ -37,10 +46,23 @@ describe('GET /metrics', () => {
     expect(plain.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
     expect(plain.headers.get('cache-control')).toBe('no-store')
     const samples = assertExposition(await plain.text(), false)
-    expect(samples).toContainEqual({ name: 'verge_metrics_shards_unreachable', labels: {}, value: 1 })
+    expect(samples).toContainEqual({ name: 'verge_evictions_total', labels: { model: 'digits' }, value: 14 })
+    expect(samples).toContainEqual({ name: 'verge_metrics_shards_unreachable', labels: {}, value: 0 })
     const open = await request('/verge/metrics', { headers: { accept: 'application/openmetrics-text' } })
     expect(open.headers.get('content-type')).toMatch(/^application\/openmetrics-text; version=1\.0\.0/)
     assertExposition(await open.text(), true)
+  })
+
+  it('has a gap while a shard is away, and never sums that fall', async () => {
+    for (const readings of [[answering, undefined], [undefined]]) {
+      const { request } = testApp({ metrics: readerOf(...readings), caller: { kind: 'operator' } })
+      const scrape = await request('/metrics')
+      expect(scrape.status).toBe(200)
+      expect(assertExposition(await scrape.text(), false)).toEqual([
+        { name: 'verge_metrics_shards_unreachable', labels: {}, value: 1 },
+        { name: 'verge_info', labels: { version: '1.2.3' }, value: 1 },
+      ])
+    }
   })
 })
 
