@@ -10,9 +10,11 @@ import { Visitor } from '../doctor/visitor.ts'
 import { readDescription } from '../pack/description.ts'
 import { existingOf } from '../push/existing.ts'
 import { readModel } from '../push/inventory.ts'
+import { keepAll, leaveNewest } from '../push/leave-newest.ts'
 import { askLive, type LiveAnswer, type NoAnswer } from '../push/live.ts'
 import { assertPushable, assertReachable } from '../push/preflight.ts'
 import { describeLive, type PushResult, pushModel } from '../push/push.ts'
+import { countToKeep } from '../push/remove-versions.ts'
 import { renderJson } from '../report/report.ts'
 import { renderText } from '../report/text.ts'
 import { SIGNING_OPTIONS } from '../signing/options.ts'
@@ -33,6 +35,11 @@ const WHERE_OPTIONS = {
     type: 'boolean',
     shown: '--no-live',
     help: 'store a version without making it live; "verge release" does that later',
+  },
+  keep: {
+    type: 'string',
+    value: 'N',
+    help: 'afterwards remove old versions, except live ones, the canary, where a rollback goes, and the N newest others',
   },
   url: {
     type: 'string',
@@ -87,6 +94,9 @@ export const pushCommand = defineCommand({
   async run({ values, positionals }) {
     const spec = onlyArgument(positionals, 'a model: npx verge push model.onnx --name mine')
     const dryRun = values['dry-run'] === true
+    const keep = countToKeep(values.keep)
+    if (keep !== undefined && values.live === false)
+      throw new UsageError('--keep removes old versions when the new one is live: leave out --no-live.')
     const pageCopies = { pageCopies: values['page-copies'] !== false }
     // Checks the address first, so that a typo does not fail the command after the build.
     const url = values.url ?? (values.env === undefined ? await localWorker(values['persist-to']) : undefined)
@@ -130,11 +140,13 @@ export const pushCommand = defineCommand({
           ...pageCopies,
           ...(visibility && { visibility }),
         })
-        if (values.json) return JSON.stringify({ report: null, push: result, live: null }, null, 2)
+        const old = await leaveNewest(target, result, known?.alias, keep, bench)
+        if (values.json) return JSON.stringify({ report: null, push: result, live: null, ...old.json }, null, 2)
         const { model, version } = result
         const where = whereNext(target, values['persist-to'])
-        if (dryRun) return [...result.steps, '', 'Nothing was stored (--dry-run).'].join('\n')
-        return [...result.steps, '', `${model} ${version} is stored. ${where}`, ...release(result, values)].join('\n')
+        const steps = [...result.steps, ...old.steps, '']
+        if (dryRun) return [...steps, 'Nothing was stored (--dry-run).'].join('\n')
+        return [...steps, `${model} ${version} is stored. ${where}`, ...release(result, values)].join('\n')
       }
       const built = await (ready ? readyModel : buildModel)(spec, settings, bench)
       if (!values.json) console.log(renderText(built.report))
@@ -155,13 +167,17 @@ export const pushCommand = defineCommand({
       const asking = { visibility: result.visibility, live: result.live, key, signal, progress }
       const answer = dryRun || url === undefined ? undefined : await askLive(url, built, asking)
       // With --url the person expects a test request.
-      if (values.url !== undefined && answer && 'reason' in answer) process.exitCode = 1
+      const unanswered = values.url !== undefined && answer && 'reason' in answer
+      if (unanswered) process.exitCode = 1
+      // A version that does not answer may have to be taken back to any of them.
+      const old = unanswered ? keepAll(keep) : await leaveNewest(target, result, known?.alias, keep, bench)
       if (values.json) {
         const report: unknown = JSON.parse(renderJson(built.report))
-        return JSON.stringify({ report, push: result, live: answer ?? null }, null, 2)
+        return JSON.stringify({ report, push: result, live: answer ?? null, ...old.json }, null, 2)
       }
       return [
         ...result.steps,
+        ...old.steps,
         '',
         ...(dryRun
           ? ['Nothing was stored (--dry-run).']

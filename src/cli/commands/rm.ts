@@ -4,6 +4,14 @@ import { LIMITS } from '../../core/limits.ts'
 import { defineCommand } from '../command.ts'
 import { keysNaming } from '../keys/naming.ts'
 import { planRemoval, type RemovalPlan, type RemovalResult, remove } from '../push/removal.ts'
+import { lacking, listed, MOST_NAMED, type Names, staying } from '../push/removal-text.ts'
+import {
+  countToKeep,
+  describeRemoved,
+  isIncomplete,
+  type RemovedVersion,
+  removeVersions,
+} from '../push/remove-versions.ts'
 import { spareVersions } from '../push/retention.ts'
 import { SIGNING_OPTIONS } from '../signing/options.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
@@ -62,8 +70,10 @@ export const rmCommand = defineCommand({
     const model = modelNamed(name)
     if (version !== undefined) versionNamed(version)
     const dryRun = values['dry-run'] ?? false
-    const keep = keepOf(values.keep, version)
-    const names = (all: readonly string[]) => listed(all, values.verbose ? all.length : MOST_NAMED)
+    const keep = countToKeep(values.keep)
+    if (keep !== undefined && version !== undefined)
+      throw new UsageError('--keep chooses the versions itself: leave out @VERSION.')
+    const names: Names = (all) => listed(all, values.verbose ? all.length : MOST_NAMED)
     if (values.json && !values.yes && !dryRun)
       throw new UsageError('--json cannot ask for confirmation. Add --yes or --dry-run.')
     return withTarget(values, async ({ target, signal, progress }) => {
@@ -87,14 +97,6 @@ export const rmCommand = defineCommand({
   },
 })
 
-/** @throws UsageError */
-function keepOf(text: string | undefined, version: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  if (version !== undefined) throw new UsageError('--keep chooses the versions itself: leave out @VERSION.')
-  if (!/^\d{1,6}$/.test(text)) throw new UsageError('--keep must be a whole number from 0 on.')
-  return Number(text)
-}
-
 interface KeepOptions {
   readonly dryRun: boolean
   readonly yes?: boolean | undefined
@@ -114,8 +116,8 @@ async function keepNewest(
   const stored = await readStoredAlias(target.truth, model, LIMITS.aliasBytes, signal)
   if (stored === null) throw new VergeError('model_not_found', `There is no model "${model}".`, { details: { model } })
   const versions = spareVersions(stored.value, keep)
-  const removed: { readonly version: string; readonly result: RemovalResult }[] = []
-  const said = (): string => JSON.stringify({ model, keep, versions, dryRun, removed }, null, 2)
+  const said = (removed: readonly RemovedVersion[] = []): string =>
+    JSON.stringify({ model, keep, versions, dryRun, removed }, null, 2)
   if (versions.length === 0) return json ? said() : `Model ${model} has no versions beyond those. Nothing was changed.`
   const what = `${counted(versions.length, 'version')} of model ${model}: ${names(versions)}`
   if (dryRun) return json ? said() : `To be removed from ${target.label}: ${what}\nNothing was changed (--dry-run).`
@@ -124,34 +126,9 @@ async function keepNewest(
     console.error(`To be removed from ${target.label}: ${what}`)
     if (!(await agreed('Remove them?', signal))) return 'Nothing was changed.'
   }
-  for (const version of versions) {
-    const plan = await planRemoval(target, model, version, signal)
-    removed.push({ version, result: await remove(target, plan, { signal, progress }) })
-  }
-  const results = removed.map(({ result }) => result)
-  const harmed = results.flatMap((result) => result.harmed)
-  const unreadable = [...new Set(results.flatMap((result) => result.unreadable))]
-  if (harmed.length > 0 || unreadable.length > 0) process.exitCode = 1
-  if (json) return said()
-  const chunks = results.reduce((sum, each) => sum + each.chunks, 0)
-  const size = results.reduce((sum, each) => sum + each.bytes, 0)
-  return [
-    `Removed ${what}, and ${counted(chunks, 'chunk')} of weights (${binarySize(size)}).`,
-    ...(unreadable.length > 0 ? [staying(unreadable, names)] : []),
-    ...(harmed.length > 0 ? [lacking(harmed, names)] : []),
-    delayOf(target),
-  ].join('\n')
-}
-
-type Names = (all: readonly string[]) => string
-
-/** More in a line are counted. */
-const MOST_NAMED = 10
-
-/** @param most of them to be named */
-function listed(all: readonly string[], most: number): string {
-  const rest = all.length - most
-  return rest <= 0 ? all.join(', ') : `${all.slice(0, most).join(', ')} and ${rest} more (--verbose names them)`
+  const removed = await removeVersions(target, model, versions, { signal, progress })
+  if (isIncomplete(removed)) process.exitCode = 1
+  return json ? said(removed) : [...describeRemoved(model, removed, names), delayOf(target)].join('\n')
 }
 
 function title({ model, whole, versions }: RemovalPlan): string {
@@ -191,17 +168,6 @@ function describeResult(
     lines.push(lacking(harmed, names))
   }
   return lines.join('\n')
-}
-
-function lacking(harmed: readonly string[], names: Names): string {
-  return `Versions that were pushed during the removal lack chunks now: ${names(harmed)}. Push them again.`
-}
-
-function staying(unreadable: readonly string[], names: Names): string {
-  return (
-    `The weights were kept, because these manifests cannot be read and may use them: ${names(unreadable)}. Push those ` +
-    'versions again or delete the manifests in the bucket, then run this command again.'
-  )
 }
 
 function asJson(plan: RemovalPlan, result: RemovalResult | undefined): string {

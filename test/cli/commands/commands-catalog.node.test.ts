@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Alias } from '../../../src/catalog/alias.ts'
+import { blobKey, manifestKey } from '../../../src/catalog/keys.ts'
 import type { Command } from '../../../src/cli/command.ts'
+import { auditCommand } from '../../../src/cli/commands/audit.ts'
 import { modelsCommand } from '../../../src/cli/commands/models.ts'
 import { releaseCommand } from '../../../src/cli/commands/release.ts'
 import { rmCommand } from '../../../src/cli/commands/rm.ts'
+import { sweepCommand } from '../../../src/cli/commands/sweep.ts'
 import { ROOT } from '../../../src/cli/files/project.ts'
 import { pushModel } from '../../../src/cli/push/push.ts'
 import { openTarget, type TargetSpec } from '../../../src/cli/target/open.ts'
@@ -307,6 +310,43 @@ describe('rm', () => {
     [['m', '--json'], 'cannot ask for confirmation'],
   ])('refuses %j', async (args, message) => {
     await expect(run(rmCommand, ...args)).rejects.toThrow(message)
+  })
+})
+
+describe('sweep', () => {
+  it('shows what it would do, marks, and deletes after the grace time', async () => {
+    await fill()
+    await expect(run(sweepCommand, '--grace', 'soon')).rejects.toThrow('--grace takes a period such as 24h or 7d')
+    await expect(run(sweepCommand, '--json')).rejects.toThrow('--json cannot ask for confirmation')
+    const lost = blobKey('0'.repeat(64))
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    await target.truth.put(lost, pattern(2_048))
+    await target.dispose()
+    expect(await run(sweepCommand, '--dry-run')).toMatch(
+      /to be marked: 1 chunk \(2\.0 KiB\)[\s\S]*to be deleted: 0 chunks[\s\S]*Nothing was changed/,
+    )
+    expect(await run(sweepCommand, '--yes')).toBe('Deleted 0 chunks (0 B). Marked 1; 0 within the grace time.')
+    expect(await run(sweepCommand, '--yes')).toBe('Deleted 0 chunks (0 B). Marked 0; 1 within the grace time.')
+    // Without --yes it asks, and there is nobody to answer.
+    await expect(run(sweepCommand, '--grace', '0s')).rejects.toThrow('Run it with --yes')
+    expect(cloud.buckets.get(BUCKET)?.has(lost)).toBe(true)
+    expect(JSON.parse(await run(sweepCommand, '--grace', '0s', '--yes', '--json'))).toMatchObject({
+      dryRun: false,
+      planned: { delete: { digests: ['0'.repeat(64)], bytes: 2_048 } },
+      result: { deleted: 1, bytes: 2_048, copies: 0 },
+    })
+    expect(cloud.buckets.get(BUCKET)?.has(lost)).toBe(false)
+    expect(await run(auditCommand)).toMatch(/sweep/)
+  })
+
+  it('keeps all weights while a manifest cannot be read, and ends with 1', async () => {
+    await fill()
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    await target.truth.put(manifestKey('odd', '1'), new Uint8Array([63]))
+    await target.dispose()
+    expect(await run(sweepCommand, '--yes')).toMatch(/All weights stay, because .* manifest\/odd\/1/)
+    expect(process.exitCode).toBe(1)
+    process.exitCode = undefined
   })
 })
 

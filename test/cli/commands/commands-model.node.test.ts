@@ -193,6 +193,8 @@ describe('arguments', () => {
     ['pack none.onnx --dtype q5', /--dtype takes .*not "q5"/],
     ['push none.onnx --name Mine', /--name takes lower-case/],
     ['push none.onnx --url nowhere', /"nowhere" is not an address/],
+    ['push none.onnx --keep many', /--keep must be a whole number/],
+    ['push none.onnx --keep 3 --no-live', /leave out --no-live/],
     ['push none.onnx --local --env production', /Use either --local/],
     ['dev none.onnx --port 70000', /port/i],
     ['dev none.onnx --no-public', /--public or --private/],

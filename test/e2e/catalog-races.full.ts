@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DELETION_KEY } from '../../src/catalog/deletion.ts'
-import { ALIAS_PREFIX, blobKey } from '../../src/catalog/keys.ts'
+import { ALIAS_PREFIX, blobKey, INDEX_HEAD_KEY } from '../../src/catalog/keys.ts'
 import { blobsOf } from '../../src/catalog/servable.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
+import { WORKER_NAME } from '../../src/cli/local/workerd.ts'
 import { sha256 } from '../../src/cli/pack/bytes.ts'
 import { readDescription } from '../../src/cli/pack/description.ts'
 import { type PackedModel, pack } from '../../src/cli/pack/packer.ts'
@@ -32,6 +33,8 @@ import { writerFor } from '../fixtures/node/publish.ts'
 const { signal } = new AbortController()
 const work = { clock: systemClock, signal, progress: silentProgress }
 const ROUNDS = 3
+/** An isolate knows the index for 10 s; the rest is for a busy machine. */
+const PATIENCE = { timeout: 90_000 }
 /** What versions are made of. Neighbours share two of three. */
 const PARTS = Array.from({ length: 5 }, (_, index) => pattern(1_000, index + 1))
 const SEVEN = readFileSync(join(ROOT, 'models/digits/samples/seven.png'))
@@ -143,8 +146,8 @@ async function unlessOvertaken(work: Promise<unknown>): Promise<void> {
   })
 }
 
-async function ask(): Promise<unknown> {
-  const answer = await fetch(`${worker.url}/run/digits?top_k=1`, {
+async function ask(model = 'digits'): Promise<unknown> {
+  const answer = await fetch(`${worker.url}/run/${model}?top_k=1`, {
     method: 'POST',
     headers: { 'content-type': 'image/png', 'cache-control': 'no-store' },
     body: SEVEN,
@@ -239,5 +242,41 @@ describe('pushes, removals and sweeps at the same time', () => {
     expect(new Set(await digestsIn(truth))).toEqual(named)
     for (const copy of copies) for (const digest of await digestsIn(copy)) expect(named).toContain(digest)
     for (const left of ['removed/', 'unreferenced/']) expect(await allKeys(truth, left)).toEqual([])
+  })
+})
+
+describe('an index of lists', () => {
+  const listed = async (): Promise<unknown> => {
+    const answer = await fetch(`${worker.url}/v1/models`)
+    const { data } = (await answer.json()) as { data: { id: string }[] }
+    return data.map(({ id }) => id)
+  }
+  const cron = async (): Promise<void> => {
+    const entry = await worker.miniflare.getWorker(WORKER_NAME)
+    await entry.scheduled({ cron: '* * * * *' })
+  }
+
+  it('that was lost, or lags behind an alias, changes no answer, and is made again', async () => {
+    const { truth } = stores
+    await expect.poll(listed).toEqual(['digits'])
+    for (const prefix of ['index/page/', INDEX_HEAD_KEY])
+      for (const key of await allKeys(truth, prefix)) await truth.delete(key)
+    const unindexed = () => worker.logs.some((line) => line.includes('list_without_index'))
+    await expect.poll(async () => [await listed(), unindexed()], PATIENCE).toEqual([['digits'], true])
+    expect(await ask()).toEqual([200, '7'])
+    await cron()
+    expect(await truth.head(INDEX_HEAD_KEY)).not.toBeNull()
+
+    // A command that was killed after the alias and before the index.
+    const before = await allKeys(truth, 'index/')
+    const head = await truth.get(INDEX_HEAD_KEY)
+    const bytes = head && new Uint8Array(await new Response(head.body).arrayBuffer())
+    const twin = { ...digits, manifest: { ...digits.manifest, model: 'twin' } }
+    await pushModel(steady(), twin, { live: true, visibility: 'public' })
+    await truth.put(INDEX_HEAD_KEY, bytes ?? new Uint8Array(0))
+    for (const key of await allKeys(truth, 'index/')) if (!before.includes(key)) await truth.delete(key)
+    expect(await ask('twin')).toEqual([200, '7'])
+    await cron()
+    await expect.poll(listed, PATIENCE).toEqual(['digits', 'twin'])
   })
 })

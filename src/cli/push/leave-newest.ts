@@ -1,0 +1,57 @@
+import type { Alias } from '../../catalog/alias.ts'
+import { nextAlias, published } from '../../catalog/alias-changes.ts'
+import { readStoredAlias } from '../../catalog/stored-alias.ts'
+import { LIMITS } from '../../core/limits.ts'
+import { counted } from '../terminal/format.ts'
+import type { Progress } from '../terminal/progress.ts'
+import type { PushResult, PushTarget } from './push.ts'
+import { listed } from './removal-text.ts'
+import { describeRemoved, isIncomplete, type RemovedVersion, removeVersions } from './remove-versions.ts'
+import { spareVersions } from './retention.ts'
+
+/** What a push says of its old versions: lines of its report, and what its JSON has. */
+export interface OldVersions {
+  readonly steps: readonly string[]
+  readonly json: {
+    readonly keep?: { readonly versions: readonly string[]; readonly removed: readonly RemovedVersion[] }
+  }
+}
+
+/** After a push whose version did not answer. @param keep undefined if no version was to be removed */
+export function keepAll(keep: number | undefined): OldVersions {
+  if (keep === undefined) return { steps: [], json: {} }
+  return {
+    steps: ['old versions: all were kept, because the test request failed'],
+    json: { keep: { versions: [], removed: [] } },
+  }
+}
+
+/**
+ * Removes the old versions that a push with `--keep` leaves out; after a dry run, says which would go.
+ * @param before the alias before the push
+ * @param keep undefined to leave all
+ */
+export async function leaveNewest(
+  target: PushTarget,
+  { digest, dryRun, model, version }: PushResult,
+  before: Alias | undefined,
+  keep: number | undefined,
+  options: { readonly progress: Progress; readonly signal: AbortSignal },
+): Promise<OldVersions> {
+  if (keep === undefined) return { steps: [], json: {} }
+  const { signal } = options
+  const alias = dryRun
+    ? nextAlias(model, before ?? null, published(model, version, digest, { live: true }))
+    : (await readStoredAlias(target.truth, model, LIMITS.aliasBytes, signal))?.value
+  const versions = alias === undefined ? [] : spareVersions(alias, keep)
+  const names = (all: readonly string[]) => listed(all, all.length)
+  const what = `${counted(versions.length, 'version')}${versions.length > 0 ? `: ${names(versions)}` : ''}`
+  if (dryRun || versions.length === 0)
+    return {
+      steps: [`old versions: ${dryRun ? 'would remove' : 'removed'} ${what}`],
+      json: { keep: { versions, removed: [] } },
+    }
+  const removed = await removeVersions(target, model, versions, options)
+  if (isIncomplete(removed)) process.exitCode = 1
+  return { steps: describeRemoved(model, removed, names), json: { keep: { versions, removed } } }
+}
