@@ -27,9 +27,10 @@ export class LatencyWindow {
     this.#clock = clock
   }
 
-  of({ families }: Pick<MetricsSnapshot, 'families'>): ReadonlyMap<string, Latency> {
+  /** @param names of the models that are asked about, so that little is kept of very many */
+  of({ families }: Pick<MetricsSnapshot, 'families'>, names: ReadonlySet<string>): ReadonlyMap<string, Latency> {
     const now = this.#clock.now()
-    const models = bucketsOf(families)
+    const models = bucketsOf(families, names)
     this.#kept = this.#kept.filter(({ at }) => now - at <= WINDOW_MS && at <= now)
     const oldest = this.#kept[0]?.models
     const newest = this.#kept.at(-1)?.at ?? Number.NEGATIVE_INFINITY
@@ -39,10 +40,11 @@ export class LatencyWindow {
 }
 
 /** Of all versions and places together. */
-function bucketsOf(families: MetricsSnapshot['families']): ReadonlyMap<string, Buckets> {
+function bucketsOf(families: MetricsSnapshot['families'], names: ReadonlySet<string>): ReadonlyMap<string, Buckets> {
   const models = new Map<string, Buckets>()
   for (const { buckets = [], labels } of families.find(({ name }) => name === FAMILY)?.samples ?? []) {
     const model = labels.model ?? ''
+    if (!names.has(model)) continue
     const before = models.get(model)
     models.set(model, before === undefined ? buckets : buckets.map((each, index) => plus(each, before[index])))
   }

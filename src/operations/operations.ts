@@ -10,11 +10,11 @@ import type {
 } from '../protocols/verge/operations.ts'
 import type { MetricsSnapshot } from '../telemetry/metrics/reader.ts'
 import { Kept, type Read } from './kept.ts'
-import { LatencyWindow } from './latency.ts'
+import { type Latency, LatencyWindow } from './latency.ts'
 import { busiest, type ListedModel, modelRows, type Watched } from './models.ts'
 import type { Spending } from './spending.ts'
-import { hourOf } from './traffic.ts'
-import { utilizationsOf } from './utilization.ts'
+import { type HourOfTraffic, hourOf } from './traffic.ts'
+import { type Utilizations, utilizationsOf } from './utilization.ts'
 import { verdictOf } from './verdict.ts'
 
 /** Where the parts of the report come from. A source that is not bound is left out. */
@@ -52,7 +52,7 @@ export interface OperationsReader {
 export class Operations implements OperationsReader {
   readonly #options: OperationsOptions
   readonly #latencies: LatencyWindow
-  readonly #traffic: Kept<MetricsSnapshot> | undefined
+  readonly #traffic: Kept<Counted> | undefined
   readonly #models: Kept<readonly ListedModel[]>
   readonly #aliases: Kept<readonly Alias[]>
   readonly #watched: Kept<ReadonlyMap<string, Watched>> | undefined
@@ -68,7 +68,9 @@ export class Operations implements OperationsReader {
     this.#options = options
     const { operationsStoreTtlMs, operationsTtlMs } = options.limits
     this.#latencies = new LatencyWindow(options.clock)
-    this.#traffic = options.traffic && this.#kept('traffic', options.traffic, operationsTtlMs)
+    const { traffic } = options
+    this.#traffic =
+      traffic && this.#kept('traffic', async (context) => this.#counted(await traffic(context)), operationsTtlMs)
     this.#models = this.#kept('models', options.models, operationsStoreTtlMs)
     this.#aliases = this.#kept('models', (context) => this.#readAliases(context), operationsTtlMs)
     const { watched } = options
@@ -99,9 +101,7 @@ export class Operations implements OperationsReader {
     const origins = partOf('origins', readOrigins)
     if (counted !== undefined && counted.unreachable > 0) problems.push({ part: 'traffic', what: MISSING_SHARDS })
     if (spending?.truncated) problems.push({ part: 'cost', what: MORE_CALLERS })
-    const traffic = counted && hourOf(counted.minutes, clock.now())
-    const latencies = counted && this.#latencies.of(counted)
-    const utilizations = counted && utilizationsOf(counted)
+    const { latencies, traffic, utilizations } = counted ?? {}
     this.#busy = traffic === undefined ? [] : busiest(traffic).slice(0, limits.operationsModels)
     // They come out of the same store as the list: one problem is enough.
     const aliases = (await this.#aliases.get(context)).value ?? undefined
@@ -127,6 +127,16 @@ export class Operations implements OperationsReader {
     }
     const { alerts, health } = verdictOf({ ...parts, problems })
     return { at: new Date(clock.now()).toISOString(), version, health, alerts, problems, ...parts }
+  }
+
+  /** The metrics of ten thousand models are 50 MB: they are not kept. */
+  #counted(snapshot: MetricsSnapshot): Counted {
+    const { clock, limits } = this.#options
+    const { isolates, lost, minutes, unreachable } = snapshot
+    const traffic = hourOf(minutes, clock.now())
+    const busy = new Set(busiest(traffic).slice(0, limits.operationsModels))
+    const latencies = this.#latencies.of(snapshot, busy)
+    return { isolates, lost, unreachable, traffic, latencies, utilizations: utilizationsOf(snapshot) }
   }
 
   /** Mostly out of the isolate's memory: it has them for requests. */
@@ -159,6 +169,14 @@ export class Operations implements OperationsReader {
     const { clock, limits, logger } = this.#options
     return new Kept(read, { name, clock, logger, ttlMs, mostMs: limits.operationsPartMs })
   }
+}
+
+/** What the report says of the metrics. */
+interface Counted extends Pick<MetricsSnapshot, 'isolates' | 'lost' | 'unreachable'> {
+  readonly traffic: HourOfTraffic
+  /** Of the busiest models. */
+  readonly latencies: ReadonlyMap<string, Latency>
+  readonly utilizations: Utilizations
 }
 
 /** Canaries of which the watch is asked, a Durable Object each. Few models are on trial at once. */
