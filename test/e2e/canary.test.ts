@@ -25,6 +25,8 @@ const SIGNATURE = { inputs: [{ name: 'x', ...SPEC }], outputs: [{ name: 'y', ...
 /** Metrics that the requests of these tests do not bring forth, and what would. */
 const ONLY_WHEN = {
   verge_evictions_total: 'the memory of an isolate is full, and a session leaves it for another',
+  verge_spans_dropped_total: 'a collector of traces is away or refuses spans',
+  verge_spans_total: 'OTLP_ENDPOINT names a collector of traces: traces.full.ts has one',
   verge_tokens_total: 'a model reads or writes tokens: the models here take numbers',
 } as const satisfies Readonly<Partial<Record<MetricName, string>>>
 

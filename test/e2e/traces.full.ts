@@ -5,12 +5,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { packFolder } from '../../src/cli/pack/packer.ts'
 import { freePort } from '../../src/cli/terminal/port.ts'
+import { LISTENER, LISTENER_AUDIO, LISTENER_SIGNATURE, listenerModel } from '../fixtures/listener.ts'
 import { type Collector, startCollector } from '../fixtures/node/collector.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { type OriginFolders, originFolders, PICTURE } from '../fixtures/node/origin-models.ts'
 import { type OriginProcess, startOriginProcess } from '../fixtures/node/origin-process.ts'
 import { publishAs } from '../fixtures/node/placed-worker.ts'
-import { writerFor } from '../fixtures/node/publish.ts'
+import { publishModel, writerFor } from '../fixtures/node/publish.ts'
 import { pathsOf } from '../fixtures/traces.ts'
 
 const OPERATOR = 'a-key-of-the-operator-0123456789'
@@ -89,6 +90,9 @@ describe('traces of a Worker', () => {
     // What came before it would be in the same export.
     await expect.poll(() => collector.spans.filter(({ traceId }) => traceId === asked).length).toBeGreaterThan(1)
     expect(collector.headers).toHaveLength(before + 1)
+    // What KV does not have is asked of R2.
+    const unknown = pathsOf(collector.spans.filter(({ traceId }) => traceId === asked))
+    expect(unknown).toEqual(expect.arrayContaining(['kv', 'r2'].map((layer) => `POST /run/:model > alias > ${layer}`)))
     const text = JSON.stringify(collector.spans)
     expect(text).not.toMatch(/words|verge_sk|of-a-stranger|of-the-collector/)
     expect(text).not.toContain(OPERATOR)
@@ -124,6 +128,38 @@ describe('traces of a Worker', () => {
       }
     }
     expect(collector.faults).toEqual([])
+  })
+
+  it('show each message of a stream, linked to its opening', async () => {
+    await publishModel(await writerFor(worker), 'listener', listenerModel(), LISTENER_SIGNATURE, {
+      extra: { task: 'voice-activity-detection', audio: LISTENER_AUDIO },
+    })
+    const trace = 'c'.repeat(32)
+    const headers = { ...askedFor, traceparent: `00-${trace}-00f067aa0ba902b7-01` }
+    const socket = new WebSocket(`${worker.url.replace('http', 'ws')}/stream/listener`, { headers } as never)
+    const closed = new Promise((resolve) => socket.addEventListener('close', ({ code }) => resolve(code)))
+    socket.addEventListener('open', () => {
+      socket.send(new Uint8Array(2 * LISTENER.length))
+      socket.send('{"type": "end"}')
+    })
+    expect(await closed).toBe(1000)
+    const linked = () => collector.spans.filter(({ links }) => links.some(({ traceId }) => traceId === trace))
+    await expect.poll(() => linked().map(({ name }) => name)).toEqual(new Array(2).fill('message /stream/:model'))
+    expect(pathsOf(collector.spans.filter(({ traceId }) => traceId === trace))).toContain('GET /stream/:model > alias')
+    const [first] = linked()
+    const spans = collector.spans.filter(({ traceId }) => traceId === first?.traceId)
+    expect(pathsOf(spans)).toEqual(
+      expect.arrayContaining(['authorize', 'alias', 'load', 'run'].map((part) => `message /stream/:model > ${part}`)),
+    )
+  })
+
+  it('are counted, exported or not', async () => {
+    const metrics = async () => {
+      const answer = await fetch(`${worker.url}/metrics`, { headers: { authorization: `Bearer ${OPERATOR}` } })
+      return answer.text()
+    }
+    await expect.poll(metrics).toMatch(/^verge_spans_total\{outcome="exported"\} [1-9]/m)
+    expect(await metrics()).toMatch(/^verge_spans_total\{outcome="recorded"\} [1-9]/m)
   })
 
   it('delay no answer while the collector hangs', async () => {
@@ -196,6 +232,7 @@ describe('a trace from the edge to an origin', () => {
     const run = spans().find(({ name }) => name === 'run')
     expect(BigInt(run?.endTimeUnixNano ?? 0) > BigInt(run?.startTimeUnixNano ?? 0)).toBe(true)
   })
+
   it('is shown by "verge traces"', async () => {
     const port = await freePort()
     const options = ['traces', '--port', String(port), '--count', '1']

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { Engine, Session } from '../../../src/engine/engine.ts'
 import { tracedEngine } from '../../../src/telemetry/traces/traced-engine.ts'
+import { sourceOf } from '../../../synthetic/source.ts'
+import { ask, finishAll, prove, setUp } from '../../fixtures/batching.ts'
+import { doubled, rowsFrom } from '../../fixtures/fake-engine.ts'
 import { pathsOf, tracing } from '../../fixtures/traces.ts'
 
 const ARTIFACT = { sha256: 'a'.repeat(64), format: 'onnx' as const, bytes: 8 }
@@ -45,5 +48,23 @@ describe('an engine whose work is recorded', () => {
     )
     expect(times).toEqual([0, 30, 4, 34, 34])
     expect(spans[2]?.attributes).toEqual({ 'verge.batch.rows': 5, 'verge.batch.runs': 2 })
+  })
+
+  it('shows in each of several requests the batch that an origin has made of them', async () => {
+    const { arrival, exported, tracer } = tracing()
+    const bench = setUp({ m: { compute: doubled } })
+    const engine = tracedEngine(bench.engine, tracer)
+    const artifact = { sha256: 'm', format: 'onnx' as const, bytes: 1 }
+    const loaded = await engine.load(artifact, sourceOf(new Uint8Array(1)), { signal })
+    await prove(bench, loaded)
+    const asked = [1, 2, 3].map((value) => tracer.request(arrival, () => ask(loaded, rowsFrom(value))))
+    await finishAll(bench.fake)
+    await Promise.all(asked)
+    const spans = await exported()
+    const batches = spans.filter(({ name }) => name === 'batch')
+    const shared = { 'verge.batch.rows': 3, 'verge.batch.runs': 3 }
+    expect(batches.map(({ attributes }) => attributes)).toEqual([shared, shared, shared])
+    expect(new Set(batches.map(({ traceId }) => traceId)).size).toBe(3)
+    expect(pathsOf(spans).filter((path) => path === 'POST > run > batch')).toHaveLength(3)
   })
 })
