@@ -1,5 +1,6 @@
 import { type ErrorCode, isVergeError } from '../core/errors.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
+import { STATUS } from '../protocols/status.ts'
 import { openLedger, type RunLedger } from '../serving/ledger.ts'
 import type { RequestObservation, RequestObserver } from '../telemetry/observation.ts'
 import type { Access } from './access.ts'
@@ -93,7 +94,11 @@ export class ObservedRequest {
 }
 
 /** Whether another version had failed in the same way, whatever it is: see `RequestObservation.excused`. */
-function isExcused(failure: unknown, { paced, place }: RunLedger): boolean {
+function isExcused(failure: unknown, { originStatus, paced, place }: RunLedger): boolean {
+  // An origin has the same deadline, and may be the first to say so.
+  if (failure === undefined) return paced === true && originStatus === STATUS.deadline_exceeded
+  // A stream that is read slowly keeps no session.
+  if (isVergeError(failure, 'session_lost')) return paced === true
   // Until a run begins, the request waits for its body.
   if (isVergeError(failure, 'deadline_exceeded')) return paced === true || place === undefined
   return isSlowStore(failure)

@@ -150,6 +150,17 @@ describe('an observer', () => {
     expect(await asked({}, begun)).toEqual({})
     const hurried = (context: CallContext) => withTimeout(1, context, new ManualClock(), begun)
     expect(await asked({}, hurried)).toEqual({ excused: true, paced: true })
+    const leftAlone = ({ ledger }: CallContext): Promise<never> => {
+      if (ledger !== undefined) Object.assign(ledger, { place: 'edge', paced: true })
+      return Promise.reject(new VergeError('session_lost', 'The model was unloaded while the request waited.'))
+    }
+    expect(await asked({}, leftAlone)).toEqual({ excused: true, paced: true })
+    const atOrigin = (paced: boolean) => async (context: CallContext) => {
+      const { ledger } = context
+      if (ledger !== undefined) Object.assign(ledger, { place: 'origin', originStatus: 504, ...(paced && { paced }) })
+    }
+    expect(await asked({}, atOrigin(true))).toEqual({ excused: true, paced: true })
+    expect(await asked({}, atOrigin(false))).toEqual({})
     const slowStore = new VergeError('weights_unavailable', 'Not read in time.', { retryAfter: 1 })
     expect(await asked({}, failing(slowStore))).toEqual({ excused: true })
     expect(await asked({}, failing(new VergeError('weights_unavailable', 'Missing.')))).toEqual({})
