@@ -17,7 +17,7 @@ import { CACHE } from './models/index.ts'
 const OPTIONS = {
   quick: {
     type: 'boolean',
-    help: 'fewer repetitions and models, about 75 seconds; the ratios hold, the times less',
+    help: 'fewer repetitions and models, about 90 seconds; the ratios hold, the times less',
   },
   only: { type: 'string', value: 'PART', multiple: true, help: `one part: ${PARTS.join(', ')}; may be repeated` },
   model: { type: 'string', value: 'MODEL', multiple: true, help: `one model: ${MODELS.join(', ')}; may be repeated` },
@@ -34,7 +34,7 @@ Usage: npm run bench -- [options]
 
 ${helpOf(OPTIONS)}
 
-A whole run takes about ten minutes and wants a machine that does nothing else. It never fails for being slow. Without
+A whole run takes about twelve minutes and wants a machine that does nothing else. It never fails for being slow. Without
 --write the results lie in .verge/bench.`
 
 const FOLDER = import.meta.dirname

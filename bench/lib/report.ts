@@ -35,6 +35,7 @@ export function tables(result: BenchResult): Table[] {
     result.limits && limitsTable(result.limits),
     result.telemetry && telemetryTable(result.telemetry),
     result.models && modelsTable(result.models),
+    result.releases && releasesTable(result.releases),
   ].filter((table) => table !== undefined)
 }
 
@@ -164,6 +165,20 @@ function modelsTable(rows: NonNullable<BenchResult['models']>): Table {
       spread(few),
       spread(many),
       `${ratio.toFixed(2)}x`,
+    ]),
+  }
+}
+
+function releasesTable(rows: NonNullable<BenchResult['releases']>): Table {
+  const known = (requests: number | undefined): string => (requests === undefined ? NONE : String(requests))
+  return {
+    title: `Simulated releases, ${rows[0]?.releases ?? 0} of each kind, with 2,000 requests of the canary each`,
+    head: ['canary', 'taken out', 'requests of the canary until then: half', '99 %'],
+    rows: rows.map(({ canary, half, most, releases, stopped }) => [
+      canary,
+      `${((100 * stopped) / releases).toFixed(2)} %`,
+      known(half),
+      known(most),
     ]),
   }
 }
@@ -317,6 +332,7 @@ function protocolTable(rows: NonNullable<BenchResult['protocols']>): Table {
 
 function telemetryTable({
   subrequestsInHundred,
+  trial,
   withTelemetry,
   without,
 }: NonNullable<BenchResult['telemetry']>): Table {
@@ -332,6 +348,12 @@ function telemetryTable({
     rows: [
       side('without metrics, canaries and traces', without, '0'),
       side('with all of them, one request in 100 traced', withTelemetry, subrequestsInHundred.toFixed(2)),
+      ...(trial === undefined
+        ? []
+        : [
+            side('without, a model with two versions', trial.without, '0'),
+            side('with all, its canary on trial', trial.withTelemetry, trial.subrequestsInHundred.toFixed(2)),
+          ]),
     ],
   }
 }

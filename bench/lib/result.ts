@@ -8,6 +8,7 @@ import type { LoadingMemory } from '../measures/loading.ts'
 import type { ModelsRow } from '../measures/models.ts'
 import type { PagesResult } from '../measures/pages.ts'
 import type { ProtocolRow } from '../measures/protocols.ts'
+import type { ReleasesRow } from '../measures/releases.ts'
 import type { RouterResult } from '../measures/router.ts'
 import type { TelemetryRow } from '../measures/telemetry.ts'
 import type { ThroughputRow } from '../measures/throughput.ts'
@@ -58,4 +59,5 @@ export interface BenchResult {
   readonly limits?: LimitsRow
   readonly telemetry?: TelemetryRow
   readonly models?: readonly ModelsRow[]
+  readonly releases?: readonly ReleasesRow[]
 }

@@ -24,6 +24,7 @@ import { measureLoading } from './loading.ts'
 import { measureModels } from './models.ts'
 import { measurePages } from './pages.ts'
 import { measureProtocols } from './protocols.ts'
+import { measureReleases } from './releases.ts'
 import { measureRouter, ROUTER_INPUT, ROUTER_MODEL } from './router.ts'
 import { measureTelemetry } from './telemetry.ts'
 import { measureThroughput } from './throughput.ts'
@@ -46,6 +47,7 @@ export const PARTS = [
   'limits',
   'telemetry',
   'models',
+  'releases',
 ] as const
 export type Part = (typeof PARTS)[number]
 
@@ -104,15 +106,20 @@ export interface Chosen {
 /** Models that can be chosen. */
 export const MODELS: readonly string[] = MEASURED.map(({ name }) => name)
 
+const BUNDLED = ['verge', 'timed', 'plain', 'uncapped', 'reads', 'slow', 'limits', 'telemetry', 'echo'] as const
+
 /** Bundles, packs and stores what the parts need. */
 export async function prepare({ effort, models, parts }: Chosen, progress: Bench['progress']): Promise<Bench> {
   const folders: Partial<Record<WorkerName, string>> = {}
-  for (const name of ['verge', 'timed', 'plain', 'uncapped', 'reads', 'slow', 'limits', 'telemetry', 'echo'] as const) {
+  // Simulations need no Worker: only the size of Verge's bundle is told with them.
+  const simulated = [...parts].every((part) => part === 'releases')
+  for (const name of simulated ? (['verge'] as const) : BUNDLED) {
     progress(`bundling ${name}`)
     folders[name] = await bundle(name)
   }
   const bundles = folders as Record<WorkerName, string>
   const subjects: Subject[] = []
+  if (simulated) return { effort, bundles, subjects, progress }
   for (const { name, make } of chosen({ effort, models, parts })) {
     subjects.push(await make())
     progress(`packed ${name}`)
@@ -168,6 +175,7 @@ export async function measureAll(bench: Bench, parts: ReadonlySet<Part>): Promis
     ...(parts.has('limits') && { limits: await measureLimits(bench) }),
     ...(parts.has('telemetry') && { telemetry: await measureTelemetry(bench) }),
     ...(parts.has('models') && { models: await measureModels(bench) }),
+    ...(parts.has('releases') && { releases: measureReleases(bench) }),
   }
 }
 

@@ -1,27 +1,21 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import type { Alias } from '../../src/catalog/alias.ts'
-import { entryOf, type ModelEntry } from '../../src/catalog/index/entry.ts'
-import { EMPTY_HEAD, headBytes } from '../../src/catalog/index/format.ts'
-import { changedTree } from '../../src/catalog/index/tree.ts'
-import { aliasKey, INDEX_HEAD_KEY, INDEX_PAGE_PREFIX } from '../../src/catalog/keys.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { startWorkerd, type WorkerdProcess } from '../../src/cli/local/workerd.ts'
-import { type PackedModel, packFolder } from '../../src/cli/pack/packer.ts'
-import { publish } from '../../src/cli/push/publish.ts'
+import { packFolder } from '../../src/cli/pack/packer.ts'
 import { median } from '../../src/cli/statistics.ts'
-import { LIMITS } from '../../src/core/limits.ts'
-import type { Store } from '../../src/weights/store.ts'
+import { modelOf, writeCatalogues } from '../lib/catalogue.ts'
 import { Connection, type RequestParts, requestBytes } from '../lib/connection.ts'
 import type { Read } from '../lib/slow-reads.ts'
 import { type Summary, summarise } from '../lib/stats.ts'
-import { writerFor } from '../lib/storage.ts'
 import { ask } from '../lib/worker-client.ts'
 import type { Bench } from './context.ts'
 
 /** Models of the two catalogues that are compared. */
 export const FEW = 10
 export const MANY = 10_000
+const COUNTS = [FEW, MANY] as const
 
 /** Entries of a list: a page of many models has as many as all of few. */
 const LIMIT = FEW
@@ -33,6 +27,8 @@ export interface ModelsRow {
   readonly request: string
   /** Reads of KV and R2, among few and among many. */
   readonly reads: readonly [number, number]
+  /** Reads that it may take at most. Left out in results of older runs: three. */
+  readonly mostReads?: number
   /** Milliseconds to the answer, with local stores and no delay on reads. */
   readonly few: Summary
   readonly many: Summary
@@ -40,35 +36,81 @@ export interface ModelsRow {
   readonly ratio: number
 }
 
-const REQUESTS: readonly RequestParts[] = [
-  { method: 'GET', path: `/models?limit=${LIMIT}` },
-  { method: 'GET', path: `/v1/models?limit=${LIMIT}` },
-  {
-    method: 'POST',
-    path: `/v2/repository/index?limit=${LIMIT}`,
-    headers: { 'content-type': 'application/json' },
-    body: '{}',
-  },
-  { method: 'GET', path: `/ollama/api/tags?limit=${LIMIT}` },
-  { method: 'GET', path: '/openapi.json' },
-  { method: 'GET', path: '/v2/models/digits' },
-]
+/** What is asked, and how it is called in the tables. */
+interface Question {
+  readonly name: string
+  readonly mostReads: number
+  /** @param index of one of the catalogue's models, another in each round */
+  parts(index: number): RequestParts
+}
+
+/** An alias, a manifest and the weights; or the head of the index, a page, and one more where the list begins within it. */
+const MOST_READS = 3
+/** KV is asked in vain for each of the three. */
+const MOST_READS_WITHOUT_COPIES = 6
+
+const same = (parts: RequestParts): Question => ({
+  name: `${parts.method} ${parts.path}`,
+  mostReads: MOST_READS,
+  parts: () => parts,
+})
+
+async function questions(): Promise<Question[]> {
+  const picture = await readFile(join(ROOT, 'models/digits/samples/seven.png'))
+  return [
+    same({ method: 'GET', path: `/models?limit=${LIMIT}` }),
+    same({ method: 'GET', path: `/v1/models?limit=${LIMIT}` }),
+    same({
+      method: 'POST',
+      path: `/v2/repository/index?limit=${LIMIT}`,
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    }),
+    same({ method: 'GET', path: `/ollama/api/tags?limit=${LIMIT}` }),
+    same({ method: 'GET', path: '/openapi.json' }),
+    {
+      name: 'GET /v2/models/MODEL',
+      mostReads: MOST_READS,
+      parts: (index) => ({ method: 'GET', path: `/v2/models/${modelOf(index)}` }),
+    },
+    inference('POST /run/MODEL, a first inference', MOST_READS, picture, {}),
+    inference('POST /run/MODEL, the same without copies in KV', MOST_READS_WITHOUT_COPIES, picture, {
+      'bench-kv': 'empty',
+    }),
+  ]
+}
+
+function inference(
+  name: string,
+  mostReads: number,
+  body: Uint8Array,
+  headers: Readonly<Record<string, string>>,
+): Question {
+  return {
+    name,
+    mostReads,
+    parts: (index) => ({
+      method: 'POST',
+      path: `/run/${modelOf(index)}`,
+      headers: { 'content-type': 'image/png', ...headers },
+      body,
+    }),
+  }
+}
 
 export async function measureModels({ bundles, effort, progress }: Bench): Promise<ModelsRow[]> {
   const packed = await packFolder(join(ROOT, 'models/digits'))
   const workers: WorkerdProcess[] = []
   try {
-    for (const count of [FEW, MANY]) {
-      progress(`a catalogue of ${count} models`)
-      const worker = await startWorkerd(bundles.slow, { direct: true })
-      workers.push(worker)
-      await fill(worker, packed, count)
+    progress(`catalogues of ${COUNTS.join(' and of ')} models`)
+    for (const storage of await writeCatalogues(bundles.slow, packed, COUNTS)) {
+      workers.push(await startWorkerd(bundles.slow, { direct: true, storage }))
     }
     const connections = await Promise.all(workers.map(({ url }) => Connection.open(url)))
     const rows: ModelsRow[] = []
-    for (const request of REQUESTS) {
-      progress(`among few models and many: ${request.method} ${request.path}`)
-      rows.push(await compared(connections, request, ROUNDS_A_COLD_ROUND * effort.coldRounds))
+    for (const question of await questions()) {
+      progress(`among few models and many: ${question.name}`)
+      rows.push(await compared(connections, question, ROUNDS_A_COLD_ROUND * effort.coldRounds))
     }
     for (const connection of connections) connection.close()
     return rows
@@ -78,55 +120,35 @@ export async function measureModels({ bundles, effort, progress }: Bench): Promi
 }
 
 /** In turn, so that whatever else the machine does is in both. */
-async function compared(connections: readonly Connection[], request: RequestParts, rounds: number): Promise<ModelsRow> {
-  const reads = [0, 0]
+async function compared(connections: readonly Connection[], question: Question, rounds: number): Promise<ModelsRow> {
+  const reads: [number, number] = [0, 0]
   const times: [number[], number[]] = [[], []]
-  const bytes = requestBytes({ ...request, headers: { ...request.headers, 'bench-delay': '0' } })
   for (let round = -1; round < rounds; round++) {
     const order = [...connections.entries()]
     for (const [i, connection] of round % 2 === 0 ? order : order.toReversed()) {
+      const { headers: given, ...parts } = question.parts(indexIn(round, COUNTS[i] ?? FEW))
+      const bytes = requestBytes({ ...parts, headers: { ...given, 'bench-delay': '0' } })
       const begun = performance.now()
       const { headers } = await ask(connection, bytes)
       if (round >= 0) times[i]?.push(performance.now() - begun)
       const made: readonly Read[] = JSON.parse(headers.get('bench-reads') ?? '[]')
-      reads[i] = made.length
+      reads[i] = Math.max(reads[i] ?? 0, made.length)
     }
   }
-  const [few = 0, many = 0] = reads
-  const { method, path } = request
   return {
-    request: `${method} ${path}`,
-    reads: [few, many],
+    request: question.name,
+    mostReads: question.mostReads,
+    reads,
     few: summarise(times[0]),
     many: summarise(times[1]),
     ratio: median(times[1].map((time, i) => time / (times[0][i] ?? Number.NaN))),
   }
 }
 
-/**
- * A model that runs, and an index that names as many more. Those have no aliases of their own: a store finds one key among
- * any number, and lists read none of them.
- */
-async function fill(worker: WorkerdProcess, packed: PackedModel, count: number): Promise<void> {
-  const writer = await writerFor(worker)
-  await publish(writer, packed)
-  const { truth } = writer.stores
-  const { alias, entry } = await published(truth, packed)
-  const entries = new Map<string, ModelEntry>([[alias.model, entry]])
-  for (let i = 1; i < count; i++) {
-    const model = `model-${String(i).padStart(5, '0')}`
-    entries.set(model, { ...entry, model })
-  }
-  let pages = 0
-  const options = { read: async () => [], newId: () => `0-benchmark-${pages++}`, limits: LIMITS }
-  const [all, open] = [await changedTree([], entries, options), await changedTree([], entries, options)]
-  for (const { bytes, page } of [...all.written, ...open.written]) await truth.put(INDEX_PAGE_PREFIX + page.id, bytes)
-  const head = { ...EMPTY_HEAD, complete: true, all: all.tree, public: open.tree }
-  await truth.put(INDEX_HEAD_KEY, headBytes(head))
-}
+/** A prime that leaves hardly a model of many out, and asks none twice in a run. */
+const STRIDE = 7_919
 
-async function published(truth: Store, packed: PackedModel) {
-  const found = await truth.get(aliasKey(packed.manifest.model))
-  const alias: Alias = JSON.parse(await new Response(found?.body).text())
-  return { alias, entry: entryOf(alias, packed.manifest, found?.etag) }
+/** Which model a round asks for: another one each time, from all over the catalogue. */
+function indexIn(round: number, count: number): number {
+  return 1 + (((round + 1) * STRIDE) % (count - 1))
 }

@@ -15,6 +15,7 @@ import type { ColdRow } from '../../bench/measures/cold.ts'
 import type { ColdReadsRow } from '../../bench/measures/cold-reads.ts'
 import type { LargestRow } from '../../bench/measures/largest.ts'
 import type { ColdPagesRow, PagesResult } from '../../bench/measures/pages.ts'
+import type { ReleasesRow } from '../../bench/measures/releases.ts'
 import type { EngineName, WarmRow } from '../../bench/measures/warm.ts'
 import { cnnModel } from '../../bench/models/cnn.ts'
 import { type EncoderShape, encoderModel } from '../../bench/models/encoder.ts'
@@ -385,15 +386,77 @@ describe("the benchmark's report", () => {
       many: { ...time, p50: 10 * ratio },
       ratio,
     })
-    const models = [row('GET /a', [2, 3], 1.19), row('GET /b', [2, 4], 1), row('GET /c', [2, 2], 1.21)]
+    const models = [
+      row('GET /a', [2, 3], 1.19),
+      row('GET /b', [2, 4], 1),
+      row('GET /c', [2, 2], 1.21),
+      { ...row('POST /d', [6, 6], 1.1), mostReads: 6 },
+    ]
     const found = figures({ ...result, models }).filter(({ name }) => name.includes('among 10000 models'))
     expect(found.map(({ reached, value }) => [value, reached])).toEqual([
       ['3 reads, 1.19x (11.9 of 10.0 ms)', true],
       ['4 reads, 1.00x (10.0 of 10.0 ms)', false],
       ['2 reads, 1.21x (12.1 of 10.0 ms)', false],
+      ['6 reads, 1.10x (11.0 of 10.0 ms)', true],
     ])
     const [table] = tables({ ...result, models }).filter(({ title }) => title.includes('among 10 models'))
     expect(table?.rows[0]).toEqual(['GET /a', '2', '3', '10.0 (1.00)', '11.9 (1.00)', '1.19x'])
+  })
+
+  it('holds metrics and traces to what they add, with a canary too, and to their subrequests', () => {
+    const sides = (added: number, subrequestsInHundred: number) => ({
+      without: { ...time, p50: 1, p95: 2 },
+      withTelemetry: { ...time, p50: 1 + added, p95: 2.5 },
+      added,
+      subrequestsInHundred,
+    })
+    const judged = (telemetry: NonNullable<BenchResult['telemetry']>) =>
+      figures({ ...result, telemetry })
+        .filter(({ name }) => /metrics|canary/.test(name))
+        .map(({ reached, value }) => [value, reached])
+    const telemetry = { ...sides(0.3, 2), trial: sides(0.31, 3) }
+    expect(judged(telemetry)).toEqual([
+      ['0.30 ms (p95 2.50 beside 2.00 ms)', true],
+      ['0.31 ms (p95 2.50 beside 2.00 ms)', false],
+      ['2.00', true],
+    ])
+    expect(judged(sides(0.1, 2.01)).map(([, reached]) => reached)).toEqual([true, false])
+    const [table] = tables({ ...result, telemetry }).filter(({ title }) => title.includes('subrequests'))
+    expect(table?.rows.map(([, ...figures]) => figures)).toEqual([
+      ['1.00', '2.00', '0'],
+      ['1.30', '2.50', '2.00'],
+      ['1.00', '2.00', '0'],
+      ['1.31', '2.50', '3.00'],
+    ])
+  })
+
+  it('holds simulated releases to the worst of the equal ones, and to the wrong one', () => {
+    const row = (kind: ReleasesRow['kind'], stopped: number, most?: number): ReleasesRow => ({
+      canary: `${kind}, ${stopped}`,
+      kind,
+      releases: 500,
+      stopped,
+      ...(most !== undefined && { half: 30, most }),
+    })
+    const judged = (releases: readonly ReleasesRow[]) =>
+      figures({ ...result, releases })
+        .filter(({ name }) => name.includes('releases'))
+        .map(({ reached, value }) => [value, reached])
+    const releases = [row('equal', 0), row('equal', 5), row('wrong', 500, 200), row('worse', 400)]
+    expect(judged(releases)).toEqual([
+      ['200', true],
+      ['1.00 %', true],
+    ])
+    expect(judged([row('equal', 6), row('wrong', 500, 210), row('wrong', 400)])).toEqual([
+      ['210', false],
+      ['fewer went back', false],
+      ['1.20 %', false],
+    ])
+    const [table] = tables({ ...result, releases }).filter(({ title }) => title.includes('Simulated'))
+    expect(table?.rows.slice(1, 3)).toEqual([
+      ['equal, 5', '1.00 %', '–', '–'],
+      ['wrong, 500', '100.00 %', '30', '200'],
+    ])
   })
 
   it('holds a model whose table is in pages to its memory, its warm answers and its rounds of reads', () => {
