@@ -24,6 +24,8 @@ export interface Environment {
   readonly migrated: readonly string[]
   /** Names that limits of the platform are bound to. */
   readonly rateLimits: readonly string[]
+  /** Datasets of Workers Analytics Engine by the names that they are bound to. */
+  readonly datasets: Readonly<Record<string, string>>
   readonly compatibilityDate: string | undefined
   readonly compatibilityFlags: readonly string[]
   readonly cpuMs: number | undefined
@@ -79,6 +81,13 @@ export async function readEnvironment(configPath: string, env: string | undefine
       ],
     ),
     rateLimits: (config.ratelimits ?? []).map(({ name }: { name: string }) => name),
+    datasets: Object.fromEntries(
+      config.analytics_engine_datasets.map(({ binding, dataset }: { binding: string; dataset?: string }) => [
+        binding,
+        // Cloudflare names it like the binding.
+        dataset ?? binding,
+      ]),
+    ),
     compatibilityDate: config.compatibility_date,
     compatibilityFlags: config.compatibility_flags,
     cpuMs: config.limits?.cpu_ms,

@@ -19,7 +19,7 @@ import { UsageError } from '../terminal/command-line.ts'
 import { checkAdministration } from './administration.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
 import { checkIndex } from './lists.ts'
-import { checkDurableObjects, checkRateLimits } from './objects.ts'
+import { checkAnalytics, checkDurableObjects, checkRateLimits } from './objects.ts'
 import { checkPages } from './pages.ts'
 import { checkReleases } from './releases.ts'
 import { checkVariables, originSecrets, unknownNames } from './variables.ts'
@@ -60,6 +60,7 @@ export async function checkConfiguration(
     checkDate(environment, now),
     ...checkDurableObjects(environment),
     ...checkRateLimits(environment),
+    ...checkAnalytics(environment),
     ...checkPlayground(environment),
     ...(await checkVariables(AREA, vars, environment.bindings)),
   )

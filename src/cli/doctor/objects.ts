@@ -78,6 +78,21 @@ function checkObject(
   return ok(AREA, `${binding} is the Durable Object ${name}`)
 }
 
+const ANALYTICS = 'ANALYTICS'
+
+/** Where each inference leaves a data point, if anywhere. Data points that are not wanted need no dataset. */
+export function checkAnalytics({ datasets }: Pick<Environment, 'datasets'>): Check[] {
+  const dataset = datasets[ANALYTICS]
+  if (dataset !== undefined) return [ok(AREA, `${ANALYTICS} is the Analytics Engine dataset ${dataset}`)]
+  return Object.entries(datasets).map(([binding, name]) =>
+    warn(
+      AREA,
+      `the Analytics Engine dataset ${name} is bound to ${binding}, and the Worker writes to ${ANALYTICS} alone`,
+      `Write binding = "${ANALYTICS}", unless another part of your Worker uses ${binding}.`,
+    ),
+  )
+}
+
 /** The platform's own limits, which a Worker can do without. */
 export function checkRateLimits({ env, rateLimits }: Environment): Check[] {
   const table = env === undefined ? '' : `env.${env}.`
