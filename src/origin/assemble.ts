@@ -172,6 +172,10 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
     },
     logger,
   )
+  tracing?.exporter.watch({
+    counted() {},
+    dropped: (reason, spans) => metrics.spansDropped.inc({ reason }, spans),
+  })
   const app = createApp({
     ...shared,
     serving,

@@ -28,6 +28,7 @@ export class OriginMetrics {
   readonly tokens: Counter<'model'>
   readonly loads: Counter<'model' | 'outcome'>
   readonly loadSeconds: Histogram<'model'>
+  readonly spansDropped: Counter<'reason'>
 
   constructor(sources: MetricSources, logger: Logger) {
     const registers = [this.registry]
@@ -76,6 +77,12 @@ export class OriginMetrics {
       help: 'Time of a load, including fetching.',
       labelNames: ['model'],
       buckets: LOAD_SECONDS,
+      registers,
+    })
+    this.spansDropped = new Counter({
+      name: 'verge_origin_spans_dropped_total',
+      help: 'Spans of traces that were dropped, by why they could not be exported.',
+      labelNames: ['reason'],
       registers,
     })
     this.#lookUp(sources, logger)
@@ -155,6 +162,7 @@ export const METRIC_NAMES = [
   'verge_origin_tokens_total',
   'verge_origin_loads_total',
   'verge_origin_load_seconds',
+  'verge_origin_spans_dropped_total',
   'verge_origin_queue_depth',
   'verge_origin_sessions',
   'verge_origin_sessions_bytes',

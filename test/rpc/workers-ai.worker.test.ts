@@ -5,8 +5,9 @@ import { LIMITS } from '../../src/core/limits.ts'
 import type { RequestTracer } from '../../src/core/tracing.ts'
 import { workersAiErrors } from '../../src/protocols/workers-ai/error.ts'
 import { WorkersAiService } from '../../src/rpc/workers-ai.ts'
-import { API_KEY, operatorAlone } from '../fixtures/http.ts'
-import { tracing } from '../fixtures/traces.ts'
+import type { Ask } from '../../src/rpc/writing.ts'
+import { API_KEY, operatorAlone, testApp } from '../fixtures/http.ts'
+import { pathsOf, tracing } from '../fixtures/traces.ts'
 
 interface Asked {
   readonly url: string
@@ -16,7 +17,7 @@ interface Asked {
 }
 
 /** The binding in front of REST paths that answer what the test says. */
-function binding(answer = () => Response.json({ result: 'done', success: true }), tracer?: RequestTracer) {
+function binding(answer = () => Response.json({ result: 'done', success: true }), tracer?: RequestTracer, http?: Ask) {
   const asked: Asked[] = []
   const lines: string[] = []
   const log = (event: string, fields?: object): void => void lines.push(`${event} ${JSON.stringify(fields)}`)
@@ -27,7 +28,8 @@ function binding(answer = () => Response.json({ result: 'done', success: true })
     logger: { info: log, warn: log, error: log },
     randomId: () => 'id-1',
     tracer,
-    ask: async (request, caller) => {
+    ask: async (request, caller, call) => {
+      if (http !== undefined) return http(request, caller, call)
       const body = new Uint8Array(await request.arrayBuffer())
       asked.push({ url: request.url, type: request.headers.get('content-type'), body, caller })
       return answer()
@@ -74,6 +76,21 @@ describe("Workers AI's binding", () => {
       ['WorkersAi/models', 'invalid_request'],
     ])
     expect(JSON.stringify(await exported())).not.toContain('words')
+  })
+
+  it('has its calls recorded as the requests that they are', async () => {
+    const { exported, tracer } = tracing()
+    const caller = { kind: 'service', name: 'shop' } as const
+    const { request } = testApp({ models: [], tracer, caller })
+    const { run } = binding(undefined, tracer, async ({ body, headers, method, url }) =>
+      request(url, { body, headers, method }),
+    )
+    expect(await run({ text: 'x' })).toMatchObject({ failure: expect.anything() })
+    const spans = await exported()
+    const path = 'POST /workers-ai/client/v4/accounts/:account/ai/run/:name{.+}'
+    expect(pathsOf(spans)).toEqual([`${path} > authorize`, path])
+    expect(spans[0]?.attributes).toEqual({ 'verge.caller': 'service' })
+    expect(spans[1]?.attributes).toMatchObject({ 'error.type': 'model_not_found' })
   })
 
   it('knows its caller by the key, or by what its deployment says', async () => {

@@ -14,6 +14,14 @@ export interface ReceivedSpan {
   /** Whether it failed. */
   readonly failed: boolean
   readonly attributes: Readonly<Record<string, string | number | boolean>>
+  /** Moments within it. */
+  readonly events: readonly SpanEvent[]
+}
+
+export interface SpanEvent {
+  readonly name: string
+  /** Nanoseconds since 1970. */
+  readonly at: bigint
 }
 
 /** Numbers of 64 bits are text in JSON, and some senders write small ones as numbers. */
@@ -33,6 +41,7 @@ const span = z.looseObject({
   startTimeUnixNano: nanos,
   endTimeUnixNano: nanos,
   attributes,
+  events: z.array(z.looseObject({ name: z.string().default(''), timeUnixNano: nanos })).default([]),
   status: z.looseObject({ code: z.int().default(0) }).optional(),
 })
 /** Of `ExportTraceServiceRequest`, what is shown. Receivers ignore fields that they do not know (OTLP specification). */
@@ -64,6 +73,7 @@ export function readExport(json: unknown): ReceivedSpan[] {
         to: each.endTimeUnixNano,
         failed: each.status?.code === ERROR,
         attributes: plain(each.attributes),
+        events: each.events.map(({ name, timeUnixNano }) => ({ name, at: timeUnixNano })),
       })),
     )
   })

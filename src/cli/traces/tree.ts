@@ -69,7 +69,13 @@ function detailsOf(span: ReceivedSpan, service: string | undefined): string {
   const said = Object.entries(span.attributes)
     .filter(([name]) => !SAID.has(name))
     .map(([name, value]) => `${name.replace(/^verge\./, '')}=${shown(value)}`)
-  return [...(span.service === service ? [] : [`[${span.service}]`]), ...(span.failed ? ['FAILED'] : []), ...said]
+  const moments = span.events.map(({ at, name }) => `${name} after ${milliseconds({ from: span.from, to: at })}`)
+  return [
+    ...(span.service === service ? [] : [`[${span.service}]`]),
+    ...(span.failed ? ['FAILED'] : []),
+    ...said,
+    ...moments,
+  ]
     .map(printable)
     .join(' ')
 }
@@ -78,7 +84,7 @@ function shown(value: string | number | boolean): string {
   return typeof value === 'number' ? String(Math.round(value * 100) / 100) : String(value)
 }
 
-function milliseconds({ from, to }: ReceivedSpan): string {
+function milliseconds({ from, to }: Pick<ReceivedSpan, 'from' | 'to'>): string {
   return `${(Number(to - from) / 1e6).toFixed(1)} ms`
 }
 

@@ -28,6 +28,7 @@ const EXPORT = {
               startTimeUnixNano: '1790000000000000000',
               endTimeUnixNano: '1790000000001000000',
               status: { code: 2 },
+              events: [{ timeUnixNano: '1790000000000500000', name: 'first_token', attributes: [] }],
               attributes: [
                 { key: 'a', value: { intValue: '7' } },
                 { key: 'b', value: { boolValue: false } },
@@ -63,6 +64,7 @@ it('takes exports in JSON, compressed or not', async () => {
     to: 1_790_000_000_001_000_000n,
     failed: true,
     attributes: { a: 7, b: false },
+    events: [{ name: 'first_token', at: 1_790_000_000_000_500_000n }],
   })
 })
 

@@ -7,7 +7,7 @@ const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
 function span(spanId: string, parentId: string | undefined, more: Partial<ReceivedSpan> = {}): ReceivedSpan {
   return {
     ...{ traceId, spanId, parentId, name: spanId, service: 'verge', from: 1_000_000n, to: 3_500_000n },
-    ...{ failed: false, attributes: {}, ...more },
+    ...{ failed: false, attributes: {}, events: [], ...more },
   }
 }
 
@@ -16,7 +16,11 @@ describe('renderTrace', () => {
     const spans = [
       span('queue', 'run', { service: 'fra', to: 1_100_000n }),
       span('later', 'root', { from: 2_000_000n }),
-      span('run', 'origin', { service: 'fra', attributes: { 'verge.units': 1.23456, 'http.route': '/run/:model' } }),
+      span('run', 'origin', {
+        service: 'fra',
+        attributes: { 'verge.units': 1.23456, 'http.route': '/run/:model' },
+        events: [{ name: 'first_token', at: 2_200_000n }],
+      }),
       span('root', 'of-the-caller'),
       span('origin', 'root', { failed: true, attributes: { 'error.type': 'origin_failed' } }),
     ]
@@ -24,7 +28,7 @@ describe('renderTrace', () => {
       `trace ${traceId}  5 spans of fra, verge`,
       'root            2.5 ms  [verge]',
       '├─ origin       2.5 ms  FAILED error.type=origin_failed',
-      '│  └─ run       2.5 ms  [fra] units=1.23',
+      '│  └─ run       2.5 ms  [fra] units=1.23 first_token after 1.2 ms',
       '│     └─ queue  0.1 ms',
       '└─ later        1.5 ms',
     ])
