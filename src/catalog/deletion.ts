@@ -61,6 +61,14 @@ export async function untilNotDeleted(
   })
 }
 
+/**
+ * How many chunks a command announces to delete now, or announced before it was killed; null if the record cannot be read.
+ * @throws store_unavailable
+ */
+export async function chunksBeingDeleted(truth: Store, limits: DeletionLimits): Promise<number | null> {
+  return (await readAnnouncement(truth, limits, undefined)).digests?.size ?? null
+}
+
 /** Announces what a command deletes, batch by batch. Only one command at a time has an announcement. */
 export class Deletion {
   readonly #truth: Store

@@ -18,6 +18,7 @@ import { understandable } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { checkAdministration } from './administration.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
+import { checkDeletions } from './deletions.ts'
 import { checkIndex } from './lists.ts'
 import { checkAnalytics, checkDurableObjects, checkRateLimits } from './objects.ts'
 import { checkPages } from './pages.ts'
@@ -197,6 +198,7 @@ export async function checkAccount(
       checks.push(...(await checkAdministration(truth, copy, options)))
       checks.push(...(await checkReleases(truth, releaseKeys, Date.now())))
       checks.push(...(await checkIndex(truth)))
+      checks.push(...(await checkDeletions(truth, environment.env, Date.now())))
     }
     const secrets = await api.secrets(worker)
     checks.push(...checkSecrets(area, environment, secrets ?? [], origins))

@@ -1,6 +1,7 @@
 import type { Alias } from '../../catalog/alias.ts'
 import { nextAlias, published } from '../../catalog/alias-changes.ts'
 import { readStoredAlias } from '../../catalog/stored-alias.ts'
+import { isVergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { counted } from '../terminal/format.ts'
 import type { Progress } from '../terminal/progress.ts'
@@ -13,7 +14,11 @@ import { spareVersions } from './retention.ts'
 export interface OldVersions {
   readonly steps: readonly string[]
   readonly json: {
-    readonly keep?: { readonly versions: readonly string[]; readonly removed: readonly RemovedVersion[] }
+    readonly keep?: {
+      readonly versions: readonly string[]
+      readonly removed: readonly RemovedVersion[]
+      readonly error?: { readonly code: string; readonly message: string }
+    }
   }
 }
 
@@ -51,7 +56,22 @@ export async function leaveNewest(
       steps: [`old versions: ${dryRun ? 'would remove' : 'removed'} ${what}`],
       json: { keep: { versions, removed: [] } },
     }
-  const removed = await removeVersions(target, model, versions, options)
+  const removed: RemovedVersion[] = []
+  try {
+    await removeVersions(target, model, versions, { ...options, onRemoved: (each) => removed.push(each) })
+  } catch (error) {
+    // The push is done, and its report has to be told. What is left can be removed later.
+    if (!isVergeError(error) || signal.aborted) throw error
+    process.exitCode = 1
+    const reason = `${error.message} To remove the others: npx verge rm ${model} --keep ${keep}`
+    return {
+      steps: [
+        ...(removed.length > 0 ? describeRemoved(model, removed, names) : []),
+        `old versions: not removed. ${reason}`,
+      ],
+      json: { keep: { versions, removed, error: { code: error.code, message: error.message } } },
+    }
+  }
   if (isIncomplete(removed)) process.exitCode = 1
   return { steps: describeRemoved(model, removed, names), json: { keep: { versions, removed } } }
 }

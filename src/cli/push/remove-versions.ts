@@ -25,12 +25,19 @@ export async function removeVersions(
   target: PushTarget,
   model: string,
   versions: readonly string[],
-  { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
+  options: {
+    readonly progress: Progress
+    readonly signal: AbortSignal
+    readonly onRemoved?: (removed: RemovedVersion) => void
+  },
 ): Promise<RemovedVersion[]> {
+  const { onRemoved, progress, signal } = options
   const removed: RemovedVersion[] = []
   for (const version of versions) {
     const plan = await planRemoval(target, model, version, signal)
-    removed.push({ version, result: await remove(target, plan, { signal, progress }) })
+    const each = { version, result: await remove(target, plan, { signal, progress }) }
+    removed.push(each)
+    onRemoved?.(each)
   }
   return removed
 }

@@ -20,15 +20,27 @@ export interface Mark {
 /** Every mark, by its digest. Keys of another form are left alone. @throws store_unavailable, the signal's reason */
 export async function readMarks(truth: Store, signal: AbortSignal): Promise<Map<string, Mark>> {
   const marks = new Map<string, Mark>()
-  for await (const { key } of eachKey(truth, PREFIX, signal)) {
-    const [, digest, seconds] = /^unreferenced\/([0-9a-f]{64})\.(\d{1,12})$/.exec(key) ?? []
-    if (digest === undefined) continue
-    const known = marks.get(digest)
-    // two sweeps may have marked it at the same time
-    const at = Math.min(Number(seconds), known?.at ?? Number.POSITIVE_INFINITY)
-    marks.set(digest, { keys: [...(known?.keys ?? []), key], at })
-  }
+  for await (const { key } of eachKey(truth, PREFIX, signal)) addMark(marks, key)
   return marks
+}
+
+/** The first of them, as many as one list has. @throws store_unavailable */
+export async function firstMarks(
+  truth: Store,
+): Promise<{ readonly marks: ReadonlyMap<string, Mark>; readonly more: boolean }> {
+  const { cursor, keys } = await truth.list(PREFIX)
+  const marks = new Map<string, Mark>()
+  for (const key of keys) addMark(marks, key)
+  return { marks, more: cursor !== undefined }
+}
+
+function addMark(marks: Map<string, Mark>, key: string): void {
+  const [, digest, seconds] = /^unreferenced\/([0-9a-f]{64})\.(\d{1,12})$/.exec(key) ?? []
+  if (digest === undefined) return
+  const known = marks.get(digest)
+  // two sweeps may have marked it at the same time
+  const at = Math.min(Number(seconds), known?.at ?? Number.POSITIVE_INFINITY)
+  marks.set(digest, { keys: [...(known?.keys ?? []), key], at })
 }
 
 /** @param at seconds since 1970 */

@@ -3,6 +3,7 @@ import { readModel } from '../../../src/cli/push/inventory.ts'
 import { keepAll, leaveNewest } from '../../../src/cli/push/leave-newest.ts'
 import { pushModel } from '../../../src/cli/push/push.ts'
 import { silentProgress } from '../../../src/cli/terminal/progress.ts'
+import { VergeError } from '../../../src/core/errors.ts'
 import { pattern, text } from '../../contract/store.ts'
 import { type MemoryTarget, memoryTarget, packedOf } from '../../fixtures/node/packed.ts'
 
@@ -46,6 +47,21 @@ describe('a push with --keep', () => {
     expect(await leaveNewest(target, result, before, undefined, work)).toEqual({ steps: [], json: {} })
     expect([keepAll(undefined).steps, keepAll(0).steps]).toEqual([[], [expect.stringMatching(/all were kept/)]])
     expect(Object.keys((await aliasOf())?.versions ?? {})).toHaveLength(5)
+  })
+
+  it('tells what it has removed, and why not the rest, where a store fails', async () => {
+    const result = await push('5')
+    target.onChange = (store, change, key) => {
+      if (store === 'truth' && change === 'put' && key === 'removed/m/2')
+        throw new VergeError('store_unavailable', 'R2 does not answer.')
+    }
+    const { json, steps } = await leaveNewest(target, result, await aliasOf(), 1, work)
+    expect(steps).toEqual([
+      expect.stringMatching(/^Removed 1 version of model m: 1,/),
+      'old versions: not removed. R2 does not answer. To remove the others: npx verge rm m --keep 1',
+    ])
+    expect(json.keep).toMatchObject({ removed: [{ version: '1' }], error: { code: 'store_unavailable' } })
+    expect(process.exitCode).toBe(1)
   })
 
   it('ends with 1 where weights had to stay', async () => {
