@@ -98,6 +98,7 @@ function block(release: SimulatedRelease, { callers, random, requests, rules }: 
     slower: slowerOnes(release, requests, rules, random),
     failed: 0,
     skipped: 0,
+    incomparable: 0,
     largest: 0,
   }
 }

@@ -632,6 +632,8 @@ export const LIMITS = {
   shadowBytes: 4 * MiB,
   /** Elements of an output that are compared: 1 ms of work. */
   shadowElements: 65_536,
+  /** Tokens of a text that are gone over again: as many as show that two versions write alike, and a run for each of them. */
+  shadowTokens: 64,
   /** Comparisons of an isolate at the same time. Each holds `shadowBytes` at most. */
   shadowsAtOnce: 2,
   /** A comparison that takes longer is given up. Work behind an answer may take 30 s. */

@@ -84,7 +84,10 @@ export async function infer<A>(deps: InferenceDeps, access: Access, inference: I
         ? undefined
         : forwardToOrigin(deps, access, { model, forwarding, slot, decision })
     const answer = await forward(first)
-    if (answer !== undefined) return answer.value
+    if (answer !== undefined) {
+      shadowed?.forwarded()
+      return answer.value
+    }
     slot.take()
     try {
       const runner = first ?? serving
@@ -98,6 +101,7 @@ export async function infer<A>(deps: InferenceDeps, access: Access, inference: I
         await placedRoute(placement, access, model, { ...facts, full: !slot.held, failed: true }),
       )
       if (elsewhere === undefined) throw error
+      shadowed?.forwarded()
       return elsewhere.value
     }
   })

@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../../src/cli/files/project.ts'
+import { packFolder } from '../../src/cli/pack/packer.ts'
+import { publish } from '../../src/cli/push/publish.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { type ReleaseBody, releaseBodySchema } from '../../src/protocols/verge/releases.ts'
 import { METRICS, type MetricName } from '../../src/telemetry/metrics/definitions.ts'
@@ -75,8 +77,8 @@ describe('a canary in a Worker', () => {
     return ((await response.json()) as { model_version?: string }).model_version
   }
 
-  async function release(): Promise<ReleaseBody> {
-    const response = await fetch(`${worker.url}/v1/releases/tried`, { headers: { authorization: `Bearer ${KEY}` } })
+  async function release(model = 'tried'): Promise<ReleaseBody> {
+    const response = await fetch(`${worker.url}/v1/releases/${model}`, { headers: { authorization: `Bearer ${KEY}` } })
     return releaseBodySchema.parse(await response.json())
   }
 
@@ -129,5 +131,40 @@ describe('a canary in a Worker', () => {
     const known: KnownMetrics = { histograms, labels: new Map([...labels, ...expected]) }
     await checkedDashboard(join(ROOT, 'deploy/grafana/verge-edge.json'), known)
     await checkedRules(join(ROOT, 'deploy/prometheus/verge-edge-alerts.yml'), known)
+  })
+
+  it('that writes texts goes over those of the stable version, behind the last token of a stream', async () => {
+    const writer = await writerFor(worker)
+    const { chunks, manifest } = await packFolder(join(ROOT, 'models/abacus'))
+    await publish(writer, { chunks, manifest, visibility: 'public', hot: false, notes: [] })
+    await writer.publishVersion({ ...manifest, version: 'next' }, { live: false })
+    await writer.updateAlias('abacus', (old) => ({
+      visibility: 'public',
+      versions: old?.versions ?? {},
+      live: old?.live ?? [],
+      canary: { version: 'next', against: manifest.version, shadow: 1, guarded: true },
+    }))
+    // Drawn by chance, by another seed each time: what is compared is what the versions hold for the likeliest.
+    for (let seed = 0; seed < 10; seed++) {
+      const response = await fetch(`${worker.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({
+          model: 'abacus',
+          messages: [{ role: 'user', content: `What is 1${seed} plus 4?` }],
+          temperature: 2,
+          seed,
+          max_tokens: 4,
+          stream: true,
+        }),
+      })
+      expect(await response.text()).toContain('data: [DONE]')
+    }
+    // As many are reported at once.
+    const compared = async () => (await release('abacus')).watch?.counts.disagreed.of
+    await expect.poll(compared, { timeout: 15_000 }).toBeGreaterThan(0)
+    const { counts } = (await release('abacus')).watch ?? {}
+    expect(counts).toMatchObject({ disagreed: { count: 0 }, costlier: { count: 0 }, failed: 0, incomparable: 0 })
+    expect(counts?.largest).toBe(0)
   })
 })

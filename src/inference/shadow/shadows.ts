@@ -1,22 +1,27 @@
 import type { Alias } from '../../catalog/alias.ts'
 import type { Canary } from '../../catalog/canary.ts'
-import type { Place } from '../../catalog/manifest.ts'
+import type { Manifest } from '../../catalog/manifest.ts'
 import { type ErrorCode, isVergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import type { Clock } from '../../core/runtime.ts'
 import { isWithin, type Span } from '../../core/span.ts'
-import { bytesHeld, type Tensor, type Tensors } from '../../core/tensors.ts'
+import { hasSameTokens } from '../../generate/same-tokens.ts'
 import type { Placement } from '../../placement/placement.ts'
-import { openLedger } from '../../serving/ledger.ts'
-import type { Models, ResolvedModel, Runner, RunResult } from '../../serving/serving.ts'
+import { openLedger, type RunLedger } from '../../serving/ledger.ts'
+import type { Models, ResolvedModel, Runner } from '../../serving/serving.ts'
 import type { CallContext } from '../call.ts'
 import { isSlowStore } from '../observed.ts'
 import { type Agreement, compareOutputs, meaningOf } from './compare.ts'
+import { type Made, type MadeRun, type MadeText, recording } from './recording.ts'
+import { retraced } from './texts.ts'
 
 /** What has become of one comparison. */
 export interface ShadowOutcome {
-  /** `failed`: the version that was asked behind the answer gave none. */
-  readonly kind: 'compared' | 'failed' | 'skipped'
+  /**
+   * `failed`: the version that was asked behind the answer gave none. `skipped`: there was other work, or no room.
+   * `incomparable`: requests of this kind never are.
+   */
+  readonly kind: 'compared' | 'failed' | 'skipped' | 'incomparable'
   /** Whether the canary was the one behind the answer. */
   readonly canaryBehind: boolean
   readonly code?: ErrorCode
@@ -49,32 +54,24 @@ export interface ShadowsOptions {
   readonly clock: Clock
   /** Uniform in [0, 1). */
   readonly random: () => number
-  readonly limits: Pick<Limits, 'shadowBytes' | 'shadowElements' | 'shadowMs' | 'shadowsAtOnce'>
-}
-
-/** A run of a request that is to be repeated with the other version. */
-interface Made {
-  readonly inputs: Tensors
-  readonly wanted: readonly string[] | undefined
-  readonly outputs: Tensors
-  readonly place: Place
-  readonly cost: number
-  readonly ms: number
+  readonly limits: Pick<Limits, 'shadowBytes' | 'shadowElements' | 'shadowMs' | 'shadowTokens' | 'shadowsAtOnce'>
 }
 
 /** A request that may be compared. */
 export interface ShadowedRequest {
   /** The same runner, which remembers what the first run was given and has answered. */
   around(runner: Runner): Runner
-  /** The request has been answered: now it may be repeated. */
+  /** The request has been answered, but for a text that is still being written: now it may be repeated. */
   answered(): void
+  /** An origin has answered the request whole: nothing of it is at hand. */
+  forwarded(): void
 }
 
 /**
  * Repeats a share of the requests to a model with a canary: what the stable version has answered with the canary, and the
  * other way round, with the same tensors and at the same place. It begins when the request has been answered, is charged to
- * nobody, and gives way to other work. Of a request with several runs the first is repeated. Texts that are written, and
- * requests that an origin is given whole, are not.
+ * nobody, and gives way to other work. Of a request with several runs or texts the first is repeated; of a text, the other
+ * version goes over the beginning. Requests that an origin is given whole are not: their bodies and answers stream through.
  */
 export class Shadows {
   readonly #options: ShadowsOptions
@@ -94,31 +91,39 @@ export class Shadows {
     const { version } = manifest
     const other = version === canary.version ? canary.against : version === canary.against ? canary.version : undefined
     if (other === undefined || canary.shadow === undefined || random() >= canary.shadow) return undefined
-    let made: Made | 'too_large' | undefined
+    let first: Made | undefined
+    let isAnswered = false
+    const repeat = (): void => {
+      if (!isAnswered || first === undefined) return
+      context.waitUntil(this.#repeat({ alias, manifest, canary, other }, first, context))
+    }
     return {
       around: (runner) =>
-        remembering(runner, this.#options.limits.shadowBytes, (run) => {
-          made ??= run()
+        recording(runner, this.#options.limits, (made) => {
+          first = made
+          repeat()
         }),
-      answered: () => {
-        const first = made
-        if (first !== undefined) context.waitUntil(this.#repeat({ alias, canary, other, first }, context))
+      answered() {
+        isAnswered = true
+        repeat()
+      },
+      forwarded: () => {
+        const outcome = { kind: 'incomparable', canaryBehind: other === canary.version } as const
+        watch.compared(alias, outcome, (work) => context.waitUntil(work))
       },
     }
   }
 
-  async #repeat(
-    { alias, canary, first, other }: Repetition & { readonly first: Made | 'too_large' },
-    context: CallContext,
-  ): Promise<void> {
+  async #repeat(repetition: Repetition, first: Made, context: CallContext): Promise<void> {
     const { clock, watch } = this.#options
+    const { alias, canary, other } = repetition
     // The answer goes first: a run blocks the event loop.
     await clock.sleep(0)
     const canaryBehind = other === canary.version
-    const outcome =
-      first === 'too_large'
-        ? { kind: 'skipped' as const }
-        : await this.#inTurn(() => this.#compared({ alias, canary, other }, first, context))
+    const outcome: Outcome =
+      first.kind === 'too_large'
+        ? { kind: 'skipped' }
+        : await this.#inTurn(() => this.#compared(repetition, first, context))
     watch.compared(alias, { canaryBehind, ...outcome }, (work) => context.waitUntil(work))
   }
 
@@ -136,43 +141,29 @@ export class Shadows {
     }
   }
 
-  async #compared({ alias, other }: Repetition, first: Made, context: CallContext): Promise<Outcome> {
-    const { clock, limits, placement, serving } = this.#options
+  async #compared(repetition: Repetition, first: MadeRun | MadeText, context: CallContext): Promise<Outcome> {
+    const { clock, limits, serving } = this.#options
     const controller = new AbortController()
     const callOff = clock.after(limits.shadowMs, () => controller.abort())
     const { signal } = controller
     // Nothing of the request but its id: neither its caller's account, nor its deadline, nor its results in the cache.
     const { requestId, runsBefore } = context
-    const ledger = openLedger()
     const place = first.place === 'origin' ? 'origin' : 'edge'
-    const own: CallContext = {
+    const own = {
       requestId,
       runsBefore,
       signal,
       deadline: clock.now() + limits.shadowMs,
-      waitUntil: (work) => context.waitUntil(work),
-      ledger,
+      waitUntil: (work: Promise<unknown>) => context.waitUntil(work),
+      ledger: openLedger(),
       placement: { ...context.placement, hint: place },
-    }
+    } as const satisfies CallContext
     try {
-      const model = await serving.resolve(alias, other, own)
+      const model = await serving.resolve(repetition.alias, repetition.other, own)
       if (place === 'edge' && (serving.busy || !serving.fitsBeside(model))) return { kind: 'skipped' }
-      const facts = { route: 'own', full: false, tensorsAlone: true } as const
-      const runner = placement === undefined ? serving : await placement.route(model, facts, own)
-      const result = await runner.run(model, first.inputs, first.wanted, own)
-      // Elsewhere the same version answers differently.
-      if ((result.place ?? 'edge') !== first.place) return { kind: 'skipped' }
-      const meaning = meaningOf(model.manifest.task)
-      const agreement = compareOutputs(first.outputs, result.outputs, meaning, limits.shadowElements)
-      const isCanary = other === alias.canary?.version
-      const costRatio = ratio(ledger.cost || ledger.originUnits, first.cost, isCanary)
-      const timeRatio = place === 'origin' ? ratio(result.timings.runMs, first.ms, isCanary) : undefined
-      return {
-        kind: 'compared',
-        agreement,
-        ...(costRatio !== undefined && { costRatio }),
-        ...(timeRatio !== undefined && { timeRatio }),
-      }
+      return await (first.kind === 'run'
+        ? this.#comparedRun(repetition, model, first, own)
+        : this.#comparedText(repetition, model, first, own))
     } catch (error) {
       if (signal.aborted || isSlowStore(error)) return { kind: 'skipped' }
       return { kind: 'failed', code: isVergeError(error) ? error.code : 'internal' }
@@ -180,10 +171,62 @@ export class Shadows {
       callOff()
     }
   }
+
+  async #comparedRun(
+    { canary, other }: Repetition,
+    model: ResolvedModel,
+    first: MadeRun,
+    own: OwnContext,
+  ): Promise<Outcome> {
+    const { limits, placement, serving } = this.#options
+    const { ledger } = own
+    const facts = { route: 'own', full: false, tensorsAlone: true } as const
+    const runner = placement === undefined ? serving : await placement.route(model, facts, own)
+    const result = await runner.run(model, first.inputs, first.wanted, own)
+    // Elsewhere the same version answers differently.
+    if ((result.place ?? 'edge') !== first.place) return { kind: 'skipped' }
+    const meaning = meaningOf(model.manifest.task)
+    const agreement = compareOutputs(first.outputs, result.outputs, meaning, limits.shadowElements)
+    const isCanary = other === canary.version
+    const costRatio = ratio(ledger.cost || ledger.originUnits, first.cost, isCanary)
+    const timeRatio = first.place === 'origin' ? ratio(result.timings.runMs, first.ms, isCanary) : undefined
+    return {
+      kind: 'compared',
+      agreement,
+      ...(costRatio !== undefined && { costRatio }),
+      ...(timeRatio !== undefined && { timeRatio }),
+    }
+  }
+
+  async #comparedText(
+    { canary, manifest, other }: Repetition,
+    model: ResolvedModel,
+    { cost, place, text }: MadeText,
+    own: OwnContext,
+  ): Promise<Outcome> {
+    const { serving } = this.#options
+    const { contextLength = Number.POSITIVE_INFINITY } = model.manifest.generation ?? {}
+    const fits = text.prompt.length + text.places.length <= contextLength
+    // Of another tokenizer the same numbers are other words.
+    if (place !== 'edge' || !fits || !hasSameTokens(manifest, model.manifest)) return { kind: 'incomparable' }
+    const agreement = await retraced(text, {
+      generate: (prompt, options) => serving.generate(model, prompt, options, own),
+      givesWay: () => serving.busy,
+      signal: own.signal,
+    })
+    if (agreement === undefined) return { kind: 'skipped' }
+    const costRatio = ratio(own.ledger.units, cost, other === canary.version)
+    return { kind: 'compared', agreement, ...(costRatio !== undefined && { costRatio }) }
+  }
 }
+
+/** Of a run that no caller waits for. */
+type OwnContext = CallContext & { readonly ledger: RunLedger }
 
 interface Repetition {
   readonly alias: Alias
+  /** Of the version that answered. */
+  readonly manifest: Manifest
   readonly canary: Canary
   /** The version that did not answer. */
   readonly other: string
@@ -195,49 +238,4 @@ type Outcome = Omit<ShadowOutcome, 'canaryBehind'>
 function ratio(behind: number, answered: number, canaryBehind: boolean): number | undefined {
   if (behind <= 0 || answered <= 0) return undefined
   return canaryBehind ? behind / answered : answered / behind
-}
-
-/**
- * The same runner.
- * @param most bytes that are remembered of a run
- * @param made takes what a run was, and has it copied where it wants it
- */
-function remembering(runner: Runner, most: number, made: (run: () => Made | 'too_large') => void): Runner {
-  return {
-    ...(runner.place && { place: runner.place }),
-    checkCost: (model, runs, context) => runner.checkCost(model, runs, context),
-    prefetch: (model, context) => runner.prefetch(model, context),
-    generate: (model, prompt, options, context) => runner.generate(model, prompt, options, context),
-    run: async (model, inputs, wanted, context) => {
-      const { ledger } = context
-      const before = ledger === undefined ? 0 : priceOf(ledger)
-      const result = await runner.run(model, inputs, wanted, context)
-      const cost = ledger === undefined ? 0 : priceOf(ledger) - before
-      const bytes = bytesHeld(inputs) + bytesHeld(result.outputs)
-      made(() => (bytes > most ? 'too_large' : runMade(inputs, wanted, result, cost)))
-      return result
-    },
-  }
-}
-
-/** Of runs here and at origins. What is charged at an origin is no part of `cost`. */
-function priceOf({ cost, originUnits }: { readonly cost: number; readonly originUnits: number }): number {
-  return cost + originUnits
-}
-
-/** Copies: whoever asked for the run may go on to write into both. */
-function runMade(inputs: Tensors, wanted: readonly string[] | undefined, result: RunResult, cost: number): Made {
-  const { outputs, place = 'edge', start, timings } = result
-  return {
-    inputs: copied(inputs),
-    wanted,
-    outputs: copied(outputs),
-    place,
-    cost,
-    ms: start === 'warm' ? timings.runMs : 0,
-  }
-}
-
-function copied(tensors: Tensors): Tensors {
-  return new Map([...tensors].map(([name, value]) => [name, { ...value, data: value.data.slice() } as Tensor]))
 }

@@ -31,6 +31,9 @@ const watchSchema = z
       slower: shareSchema,
       failed: count.meta({ description: 'Runs for a comparison that failed' }),
       skipped: count.meta({ description: 'Runs for a comparison that were not made, because there was other work' }),
+      incomparable: count
+        .optional()
+        .meta({ description: 'Requests of the sample that are of a kind that is never compared' }),
       largest: amount.meta({ description: 'The largest difference of compared outputs' }),
     }),
     evidence: questionsSchema.meta({ description: 'E-values against each question' }),

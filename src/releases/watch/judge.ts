@@ -28,6 +28,8 @@ export interface WatchCounts {
   readonly failed: number
   /** Runs for a comparison that were not made, because the isolate had other work. */
   readonly skipped: number
+  /** Requests of the sample that are of a kind that is never compared. */
+  readonly incomparable: number
   /** The largest difference of compared outputs. */
   readonly largest: number
 }
@@ -40,6 +42,7 @@ export const NO_COUNTS: WatchCounts = {
   slower: { count: 0, of: 0 },
   failed: 0,
   skipped: 0,
+  incomparable: 0,
   largest: 0,
 }
 
@@ -52,6 +55,7 @@ export function addedCounts(one: WatchCounts, other: WatchCounts): WatchCounts {
     slower: addedShare(one.slower, other.slower),
     failed: one.failed + other.failed,
     skipped: one.skipped + other.skipped,
+    incomparable: one.incomparable + other.incomparable,
     largest: Math.max(one.largest, other.largest),
   }
 }

@@ -1,7 +1,7 @@
 import type { CanaryStop } from '../../catalog/canary.ts'
 import { completeRules } from '../../catalog/canary-rules.ts'
 import type { Limits } from '../../core/limits.ts'
-import { judge, newWatch, reasonFor, seen, type WatchState } from './judge.ts'
+import { judge, NO_COUNTS, newWatch, reasonFor, seen, type WatchState } from './judge.ts'
 import type { CanaryWatchState, Trial, WatchReply, WatchReport, WatchVerdict } from './report.ts'
 
 /** The used part of a Durable Object's storage. */
@@ -127,7 +127,10 @@ export class KeptWatch {
 
   #read(): Kept | undefined {
     const [row] = this.#storage.sql.exec<{ kept: string }>('SELECT kept FROM canary')
-    return row && (JSON.parse(row.kept) as Kept)
+    if (row === undefined) return undefined
+    const kept = JSON.parse(row.kept) as Kept
+    // An older Verge counted less.
+    return { ...kept, watch: { ...kept.watch, total: { ...NO_COUNTS, ...kept.watch.total } } }
   }
 
   #write(kept: Kept, report?: WatchReport): void {

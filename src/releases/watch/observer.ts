@@ -20,7 +20,7 @@ interface Met {
 export interface CanaryObserverOptions {
   readonly clock: Pick<Clock, 'now'>
   readonly limits: Pick<Limits, 'canaryModels' | 'canaryWindowMs'>
-  /** Is told of each comparison by a word: `agree`, `disagree`, `failed` or `skipped`. */
+  /** Is told of each comparison by a word: `agree`, `disagree`, `failed`, `skipped` or `incomparable`. */
   readonly compared: (model: string, canary: string, outcome: string) => void
 }
 
@@ -80,7 +80,8 @@ export class CanaryObserver implements RequestObserver, ShadowWatch {
   }
 }
 
-function wordFor({ disagreed, failed, skipped }: WatchCounts): string {
+function wordFor({ disagreed, failed, incomparable, skipped }: WatchCounts): string {
+  if (incomparable > 0) return 'incomparable'
   if (skipped > 0) return 'skipped'
   if (failed > 0) return 'failed'
   return disagreed.count > 0 ? 'disagree' : 'agree'
@@ -90,6 +91,7 @@ function countsOf(
   { agreement, canaryBehind, code, costRatio, kind, timeRatio }: ShadowOutcome,
   trial: Trial,
 ): WatchCounts {
+  if (kind === 'incomparable') return { ...NO_COUNTS, incomparable: 1 }
   if (kind === 'skipped' || (code !== undefined && !comparisonFailed(code))) return { ...NO_COUNTS, skipped: 1 }
   // The stable version's failures say nothing against the canary.
   if (kind === 'failed') return { ...NO_COUNTS, failed: 1, ...(canaryBehind && { disagreed: { count: 1, of: 1 } }) }

@@ -149,8 +149,8 @@ export class CanaryReporter {
 }
 
 /** What says something of the canary, in requests. */
-function weightOf({ canary, disagreed, skipped, slower }: WatchCounts): number {
-  return Math.max(canary.requests, disagreed.of, slower.of, skipped)
+function weightOf({ canary, disagreed, incomparable, skipped, slower }: WatchCounts): number {
+  return Math.max(canary.requests, disagreed.of, slower.of, skipped, incomparable)
 }
 
 function hasCanary(counts: WatchCounts): boolean {

@@ -34,9 +34,10 @@ function soundCounts(value: unknown, { canaryReportCount }: SoundLimits): WatchC
   const isShare = (each: unknown): each is Share =>
     isObject(each) && isCount(each.of) && isCount(each.count) && each.count <= each.of
   const counts: Readonly<Record<keyof WatchCounts, unknown>> = { ...NO_COUNTS, ...value }
-  const { canary, costlier, disagreed, failed, largest, skipped, slower, stable } = counts
+  const { canary, costlier, disagreed, failed, incomparable, largest, skipped, slower, stable } = counts
   if (!isSide(canary) || !isSide(stable) || !isCount(failed) || !isCount(skipped)) return undefined
+  if (!isCount(incomparable)) return undefined
   if (!isShare(costlier) || !isShare(disagreed) || !isShare(slower)) return undefined
   if (typeof largest !== 'number' || !Number.isFinite(largest) || largest < 0) return undefined
-  return { canary, stable, disagreed, costlier, slower, failed, skipped, largest }
+  return { canary, stable, disagreed, costlier, slower, failed, skipped, incomparable, largest }
 }

@@ -124,7 +124,7 @@ export const METRICS = {
   },
   verge_shadow_total: {
     type: 'counter',
-    help: 'Requests whose outputs a canary was compared by: "agree", "disagree", "failed" or "skipped".',
+    help: 'Requests whose outputs a canary was compared by: "agree", "disagree", "failed", "skipped" or "incomparable".',
     labels: ['model', 'version', 'outcome'],
     source: 'count',
   },

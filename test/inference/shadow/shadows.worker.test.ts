@@ -7,8 +7,8 @@ import { type Tensors, tensor } from '../../../src/core/tensors.ts'
 import { infer } from '../../../src/inference/infer.ts'
 import { type ShadowOutcome, Shadows } from '../../../src/inference/shadow/shadows.ts'
 import { BoundedAdmission } from '../../../src/serving/admission.ts'
-import { charged, openLedger } from '../../../src/serving/ledger.ts'
-import type { ResolvedModel, RunResult } from '../../../src/serving/serving.ts'
+import { charged, chargedText, openLedger } from '../../../src/serving/ledger.ts'
+import type { Generation, GenerationOptions, ResolvedModel, RunResult } from '../../../src/serving/serving.ts'
 import { ManualClock, settle, testContext } from '../../fixtures/clock.ts'
 import { FakeServing, testModel } from '../../fixtures/http.ts'
 
@@ -183,5 +183,149 @@ describe('Shadows', () => {
     await expect(first.ask()).rejects.toThrow(/cannot be loaded/)
     await first.clock.advance(0)
     expect([first.runs, first.outcomes]).toEqual([['2'], []])
+  })
+})
+
+interface TextScript {
+  /** The token that each version holds for the likeliest. */
+  readonly writes?: (version: string) => number
+  /** Of each version's tokenizer. */
+  readonly letters?: readonly [string, string]
+  readonly contextLength?: number
+  readonly busy?: () => boolean
+  readonly maxNewTokens?: number
+}
+
+/** A request that has a text written by version 1 of a model with a canary, version 2. */
+function setUpText(script: TextScript = {}) {
+  const { busy = () => false, contextLength = 100, letters = ['a', 'a'], maxNewTokens = 3, writes = () => 2 } = script
+  const spec = { name: 'input_ids', datatype: 'INT64' as const, shape: ['batch', 'length'] }
+  const model = testModel('m', 'public', { task: 'text-generation', inputs: [spec], outputs: [spec] })
+  const alias: Alias = {
+    ...model.alias,
+    live: [{ version: '1', weight: 1 }],
+    canary: { version: '2', against: '1', shadow: 1, guarded: true },
+  }
+  const of = (version: '1' | '2') => ({
+    ...model.manifest,
+    version,
+    generation: { contextLength, stopTokens: [0] },
+    files: { 'tokenizer.json': { sha256: letters[Number(version) - 1]?.repeat(64) ?? '', bytes: 1, chunks: [] } },
+  })
+  const texts: string[] = []
+  class Writing extends FakeServing {
+    get busy(): boolean {
+      return busy()
+    }
+    fitsBeside = (): boolean => true
+    override generate(
+      { manifest }: ResolvedModel,
+      prompt: readonly number[],
+      options: GenerationOptions,
+      { ledger }: Parameters<FakeServing['generate']>[3],
+    ): Promise<Generation> {
+      texts.push(manifest.version)
+      const most = options.maxNewTokens
+      async function* tokens(): AsyncGenerator<number, undefined> {
+        for (let i = 0; i < most; i++) {
+          const token = options.choose(
+            Float32Array.from([0, 1, 2, 3], (each) => (each === writes(manifest.version) ? 9 : 0)),
+          )
+          if (options.stopTokens.has(token)) return
+          yield token
+        }
+      }
+      const charge = { prompt: prompt.length, most, units: 1 + most, perToken: 1 }
+      return chargedText(ledger, charge, async () => ({
+        tokens: tokens(),
+        artifact: undefined,
+        start: 'warm',
+        place: 'edge',
+      }))
+    }
+  }
+  const serving = new Writing([{ ...model, alias, manifests: { '1': of('1'), '2': of('2') } }])
+  const clock = new ManualClock()
+  const outcomes: ShadowOutcome[] = []
+  const watch = { seen() {}, compared: (_: Alias, outcome: ShadowOutcome) => outcomes.push(outcome) }
+  const shadows = new Shadows({ serving, placement: undefined, clock, limits: LIMITS, random: () => 0, watch })
+  const context = { ...testContext(), ledger: openLedger() }
+  const admission = new BoundedAdmission({ slots: 1, bodyBytes: 1, leaseMs: 60_000, clock })
+  const ask = (): Promise<AsyncIterable<number>> =>
+    infer(
+      { serving, admission, logger: silentLogger, clock, shadows },
+      { serving, caller: { kind: 'anonymous' }, context },
+      {
+        name: 'm',
+        version: '1',
+        route: 'openai',
+        work: async ({ model: resolved, runner }) => {
+          const options = { stopTokens: new Set([0]), maxNewTokens, choose: () => 3, signal: context.signal }
+          return (await runner.generate(resolved, [1, 2], options, context)).tokens
+        },
+      },
+    )
+  /** As a caller reads it. */
+  const read = async (tokens: AsyncIterable<number>): Promise<number[]> => {
+    const all: number[] = []
+    for await (const token of tokens) all.push(token)
+    // A run for each token, each of them a few microtasks.
+    for (let i = 0; i < 20; i++) await clock.advance(0)
+    return all
+  }
+  return { ask, clock, context, outcomes, read, texts }
+}
+
+describe('Shadows of texts', () => {
+  it('has the other version go over a text when the last token was read, and charges it to nobody', async () => {
+    const { ask, clock, context, outcomes, read, texts } = setUpText()
+    const streamed = await ask()
+    await clock.advance(0)
+    expect([texts, outcomes]).toEqual([['1'], []])
+    expect(await read(streamed)).toEqual([3, 3, 3])
+    expect(texts).toEqual(['1', '2'])
+    expect(outcomes).toEqual([
+      { kind: 'compared', canaryBehind: true, agreement: { agrees: true, largest: 0 }, costRatio: 1 },
+    ])
+    expect([context.ledger.units, context.ledger.outputTokens]).toEqual([4, 3])
+  })
+
+  it('says where the versions would write something else, and prices no part of a text', async () => {
+    const { ask, outcomes, read } = setUpText({
+      writes: Number,
+      maxNewTokens: LIMITS.shadowTokens + 1,
+      contextLength: 200,
+    })
+    await read(await ask())
+    expect(outcomes).toEqual([{ kind: 'compared', canaryBehind: true, agreement: { agrees: false, largest: 0 } }])
+  })
+
+  it.each<[string, TextScript]>([
+    ['another tokenizer', { letters: ['a', 'b'] }],
+    ['a context that is too short', { contextLength: 4 }],
+  ])('does not compare a text with that of a version with %s', async (_name, script) => {
+    const { ask, outcomes, read, texts } = setUpText(script)
+    await read(await ask())
+    expect([texts, outcomes]).toEqual([['1'], [{ kind: 'incomparable', canaryBehind: true }]])
+  })
+
+  it('gives way while it goes over a text', async () => {
+    let asked = 0
+    const { ask, outcomes, read, texts } = setUpText({ busy: () => ++asked > 2 })
+    await read(await ask())
+    expect([texts, outcomes]).toEqual([['1', '2'], [{ kind: 'skipped', canaryBehind: true }]])
+  })
+
+  it('says of a request that an origin has answered whole that it is not compared', () => {
+    const { context, outcomes } = setUpText()
+    const { alias, manifest } = testModel('m', 'public', { inputs: [], outputs: [] })
+    const canary = { version: '2', against: '1', shadow: 1, guarded: true }
+    const serving = Object.assign(new FakeServing([]), { busy: false, fitsBeside: () => true })
+    const watch = { seen() {}, compared: (_: Alias, outcome: ShadowOutcome) => outcomes.push(outcome) }
+    const clock = new ManualClock()
+    const shadows = new Shadows({ serving, placement: undefined, clock, limits: LIMITS, random: () => 0, watch })
+    const resolved = { alias: { ...alias, canary }, manifest: { ...manifest, version: '2' }, digest: '' }
+    shadows.begin(resolved, context)?.forwarded()
+    expect(outcomes).toEqual([{ kind: 'incomparable', canaryBehind: false }])
   })
 })
