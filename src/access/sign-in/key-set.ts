@@ -62,15 +62,16 @@ export function keyFor(
   keyId: string | undefined,
   algorithm: Algorithm,
 ): PublicKey | undefined {
-  const wanted: { readonly kty: string; readonly crv?: string } = ALGORITHMS[algorithm]
-  const suited = keys.filter(
-    (key) =>
-      key.kty === wanted.kty &&
-      (wanted.crv === undefined || key.crv === wanted.crv) &&
-      (key.alg === undefined || key.alg === algorithm) &&
-      (keyId === undefined || key.kid === keyId),
-  )
+  const suited = keys.filter((key) => isOf(key, algorithm) && (keyId === undefined || key.kid === keyId))
   return suited.length === 1 ? suited[0] : undefined
+}
+
+/** Whether a key verifies signatures of an algorithm. */
+export function isOf({ alg, crv, kty }: PublicKey, algorithm: Algorithm): boolean {
+  const wanted: { readonly kty: string; readonly crv?: string } = ALGORITHMS[algorithm]
+  return (
+    kty === wanted.kty && (wanted.crv === undefined || crv === wanted.crv) && (alg === undefined || alg === algorithm)
+  )
 }
 
 function publicKey(entry: unknown): PublicKey | undefined {

@@ -1,15 +1,19 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { fetchKeySet } from '../../access/sign-in/fetch-keys.ts'
 import { HttpClient } from '../../cloudflare/http.ts'
 import { type Environment, readEnvironment } from '../../cloudflare/wrangler-config.ts'
-import { parseConfig } from '../../config/config.ts'
+import { type Config, parseConfig } from '../../config/config.ts'
 import { CARRIED_KEY } from '../../config/values.ts'
+import { LIMITS } from '../../core/limits.ts'
+import { systemClock } from '../../core/runtime.ts'
 import { defineCommand } from '../command.ts'
 import { checkAdministration } from '../doctor/administration.ts'
 import { type Check, describeChecks, fail, hasFailed } from '../doctor/check.ts'
 import { checkAccount, checkConfiguration } from '../doctor/configuration.ts'
 import { checkOutside } from '../doctor/outside.ts'
 import { checkReleases } from '../doctor/releases.ts'
+import { checkSignIn } from '../doctor/sign-in.ts'
 import { Visitor } from '../doctor/visitor.ts'
 import { ROOT, STATE } from '../files/project.ts'
 import { localValues } from '../local/configuration.ts'
@@ -47,8 +51,8 @@ const OPTIONS = {
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Checks the configuration in wrangler.toml, keys and audit log in the storage, the account (with credentials) and a running
-Worker from outside: health, models and their answers, latency, origins, error formats, limits, CORS, headers, privacy.
+const HELP = `Checks the configuration in wrangler.toml, the key sets of sign-ins, keys and audit log in the storage, the account (with
+credentials) and a running Worker from outside: health, canaries, models and their answers, latency, origins, error formats, limits, CORS, headers, privacy.
 Reports each problem with a fix. Changes nothing. Exits with 0 if it finds no problem, else with 1.
 
 Usage: npx verge doctor [options]
@@ -80,6 +84,7 @@ export const doctorCommand = defineCommand({
     if (environment !== undefined) {
       const vars = values.env === undefined ? await localValues(configPath) : environment.vars
       checks.push(...(await checkConfiguration({ ...environment, vars }, Date.now(), environment.vars)))
+      checks.push(...(await checkIssuers(vars)))
       checks.push(...(await checkAccount(environment, new HttpClient(), process.env)))
       if (values.env === undefined && values.config === undefined) checks.push(...(await checkLocalStorage(vars)))
     }
@@ -87,12 +92,19 @@ export const doctorCommand = defineCommand({
       const corsOrigin = values.origin ?? configuredOrigin(environment)
       const pinned = listOf(environment?.vars.PINNED_MODELS)
       const modelsFolder = join(ROOT, 'models')
-      checks.push(...(await checkOutside(visitor, { requests, corsOrigin, pinned, modelsFolder })))
+      checks.push(...(await checkOutside(visitor, { requests, corsOrigin, pinned, modelsFolder, now: Date.now() })))
     }
     if (hasFailed(checks)) process.exitCode = 1
     return values.json ? JSON.stringify({ ok: !hasFailed(checks), checks }, null, 2) : describeChecks(checks)
   },
 })
+
+/** Key sets of those who sign in callers. Faults of the variables are reported with them. */
+async function checkIssuers(vars: Readonly<Record<string, unknown>>): Promise<Check[]> {
+  const { signIn = [] } = await parseConfig(vars).catch((): Partial<Config> => ({}))
+  const options = { fetch: (request: Request) => fetch(request), clock: systemClock, limits: LIMITS }
+  return checkSignIn(signIn, (url) => fetchKeySet(url, options))
+}
 
 /** Keys and audit log of the storage that "npm start" reads, if there is any. */
 async function checkLocalStorage(vars: Readonly<Record<string, unknown>>): Promise<Check[]> {

@@ -6,6 +6,7 @@ import { checkModels, MOST_MODELS, type ModelCheckOptions } from './models.ts'
 import { checkOrigins } from './origins.ts'
 import { checkCors, checkErrors, checkHeaders, checkPrivacy, reasonOf } from './protocol.ts'
 import { remedyFor } from './remedies.ts'
+import { checkTrials } from './trials.ts'
 import { fieldOf, gist, Visitor, type VisitorResponse } from './visitor.ts'
 
 export interface OutsideOptions extends ModelCheckOptions {
@@ -13,6 +14,8 @@ export interface OutsideOptions extends ModelCheckOptions {
   readonly corsOrigin: string | null
   /** Names in PINNED_MODELS. */
   readonly pinned: readonly string[]
+  /** Milliseconds since 1970. */
+  readonly now: number
 }
 
 const NETWORK: Readonly<Record<string, string>> = {
@@ -37,6 +40,7 @@ export async function checkOutside(visitor: Visitor, options: OutsideOptions): P
     const caller = accepted ? visitor : new Visitor(visitor.origin, undefined)
     checks.push(...(await checkModels(caller, all, options)))
     checks.push(...(await checkOrigins(caller, all.slice(0, MOST_MODELS))))
+    checks.push(...(await checkTrials(caller, all, options.now)))
     checks.push(...(await checkErrors(caller, all)))
     checks.push(...(await checkCors(caller, options.corsOrigin)))
     checks.push(...(await checkPrivacy(caller, hidden)))
