@@ -7,15 +7,16 @@ import { gist, Visitor } from '../doctor/visitor.ts'
 import { ROOT } from '../files/project.ts'
 import { type Measured, measurePairs, type Outcome } from '../probe/pairs.ts'
 import { pinned, requestFrom, requestOf } from '../probe/request.ts'
-import { reportPairs, type Trial, trialOf } from '../probe/trial.ts'
+import { PairReports, type Trial, trialOf } from '../probe/trial.ts'
 import { API_KEY } from '../push/setup.ts'
 import { percentile } from '../statistics.ts'
 import { modelNamed } from '../target/names.ts'
 import { ADDRESS_OPTIONS, workerAddress } from '../target/worker-address.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { printable, table } from '../terminal/format.ts'
+import { counted, printable, table } from '../terminal/format.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+import { createProgress } from '../terminal/progress.ts'
 import { integerIn, numberIn, text } from '../terminal/values.ts'
 
 const PAIRS = 100
@@ -69,8 +70,14 @@ export const probeCommand = defineCommand({
       file === undefined
         ? await requestOf(visitor, model, join(ROOT, 'models'))
         : await requestFrom(file, contentType, model)
-    const source = `probe-${randomBytes(8).toString('hex')}`
-    const told: { seq: number; verdict: Verdict } = { seq: 0, verdict: 'continue' }
+    const reports = new PairReports(visitor, model, trial, `probe-${randomBytes(8).toString('hex')}`)
+    const progress = createProgress({
+      stream: process.stderr,
+      isTTY: process.stderr.isTTY ?? false,
+      json: values.json ?? false,
+      env: process.env,
+    })
+    const task = progress.task(`Probing ${model}`, count, 'steps')
     const outcome = await measurePairs({
       count,
       everyMs,
@@ -95,21 +102,27 @@ export const probeCommand = defineCommand({
         }
       },
       reportPairs: REPORT_PAIRS,
-      async report(pairs) {
-        if (values.report === false) return true
-        const probes = { generation: trial.generation, source, seq: ++told.seq, pairs: [...pairs] }
-        told.verdict = await reportPairs(visitor, model, probes, signal)
-        return told.verdict === 'continue'
-      },
-    })
-    const { verdict } = told
+      report: async (pairs) => values.report === false || reports.send([...pairs]),
+      measured: () => task.advance(1),
+      signal,
+    }).finally(() => progress.close())
+    const { verdict } = reports
     if (verdict === 'stopped') process.exitCode = 1
-    if (values.json) return JSON.stringify({ model, ...trial, ...figuresOf(outcome), verdict }, null, 2)
-    return [...lines(trial, outcome), ...ending(model, trial, verdict)].join('\n')
+    if (values.json)
+      return JSON.stringify(
+        { model, ...trial, ...figuresOf(outcome), verdict, unreported: reports.unreported },
+        null,
+        2,
+      )
+    return [...lines(trial, outcome), ...unreported(reports), ...ending(model, trial, verdict)].join('\n')
   },
 })
 
-type Verdict = Awaited<ReturnType<typeof reportPairs>>
+type Verdict = PairReports['verdict']
+
+function unreported({ fault, unreported: count }: Pick<PairReports, 'fault' | 'unreported'>): string[] {
+  return count === 0 ? [] : [`The Worker was not told of ${counted(count, 'pair')}: ${printable(fault ?? '')}`]
+}
 
 function figuresOf({ failures, pairs }: Outcome) {
   const side = (times: readonly number[], failed: number) => ({

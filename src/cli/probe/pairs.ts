@@ -24,6 +24,10 @@ export interface PairsOptions {
   readonly report: (pairs: readonly Pair[]) => Promise<boolean>
   /** Most pairs of one report, and the longest that one waits. */
   readonly reportPairs: number
+  /** Raised by Ctrl-C: what was measured until then counts. */
+  readonly signal: AbortSignal
+  /** Is told after each pair. */
+  readonly measured: () => void
 }
 
 export interface Outcome {
@@ -34,30 +38,38 @@ export interface Outcome {
 /**
  * Measures pair after pair. Which version comes first alternates, so that what follows a request favours neither. A pair of
  * which one request failed is not counted among the times. The first pair loads both versions where they are not loaded, and is left out.
+ * Where the measurement is interrupted, the pairs until then are reported.
  */
 export async function measurePairs(options: PairsOptions): Promise<Outcome> {
-  const { ask, count, everyMs, now, report, reportPairs, sleep } = options
+  const { ask, count, everyMs, measured, now, report, reportPairs, signal, sleep } = options
   const pairs: Pair[] = []
   const failures = { canary: [] as string[], stable: [] as string[] }
   let reported = 0
-  for (let n = 0; n <= count; n++) {
-    const begun = now()
-    const order = n % 2 === 0 ? (['canary', 'stable'] as const) : (['stable', 'canary'] as const)
-    const took = { canary: Number.NaN, stable: Number.NaN }
-    for (const side of order) {
-      const { failure, ms } = await ask(side)
-      if (failure === undefined) took[side] = ms
-      else failures[side].push(failure)
-    }
-    const isComplete = took.canary > 0 && took.stable > 0
-    if (n > 0 && isComplete) pairs.push({ canaryMs: took.canary, stableMs: took.stable })
-    const waiting = pairs.length - reported
-    if (waiting >= reportPairs || (n === count && waiting > 0)) {
-      const goesOn = await report(pairs.slice(reported))
-      reported = pairs.length
-      if (!goesOn) break
-    }
-    if (n < count) await sleep(Math.max(0, begun + everyMs - now()))
+  const handOver = async (): Promise<boolean> => {
+    const waiting = pairs.slice(reported)
+    reported = pairs.length
+    return waiting.length === 0 || report(waiting)
   }
+  let goesOn = true
+  try {
+    for (let n = 0; goesOn && n <= count; n++) {
+      const begun = now()
+      const order = n % 2 === 0 ? (['canary', 'stable'] as const) : (['stable', 'canary'] as const)
+      const took = { canary: Number.NaN, stable: Number.NaN }
+      for (const side of order) {
+        const { failure, ms } = await ask(side)
+        if (failure === undefined) took[side] = ms
+        else failures[side].push(failure)
+      }
+      const isComplete = took.canary > 0 && took.stable > 0
+      if (n > 0 && isComplete) pairs.push({ canaryMs: took.canary, stableMs: took.stable })
+      if (n > 0) measured()
+      if (pairs.length - reported >= reportPairs) goesOn = await handOver()
+      if (goesOn && n < count) await sleep(Math.max(0, begun + everyMs - now()))
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+  if (goesOn) await handOver()
   return { pairs, failures }
 }

@@ -37,9 +37,12 @@ export async function requestOf(visitor: Visitor, model: string, modelsFolder: s
   )
 }
 
-/** The body of a file, for the model's task. */
+/** The body of a file, for the model's task. @throws UsageError if the file cannot be read */
 export async function requestFrom(file: string, contentType: string, model: string): Promise<ProbeRequest> {
-  return { path: `/run/${model}`, contentType, body: new Uint8Array(await readFile(file)) }
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`--data ${file} cannot be read (${error.code}).`, { cause: error })
+  })
+  return { path: `/run/${model}`, contentType, body: new Uint8Array(bytes) }
 }
 
 /** Names the version, in the path of the Open Inference Protocol and in the query elsewhere. */

@@ -47,7 +47,10 @@ function answerTo(path: string): unknown {
     const none = { stopped: null, watch: null, unreachable: false }
     return { model: 'm', generation: 7, live: [{ version: '1', weight: 1 }], canary, ...none }
   }
-  if (path === '/v1/releases/m/probes') return { verdict: verdicts.shift() ?? 'continue' }
+  if (path === '/v1/releases/m/probes') {
+    const verdict = verdicts.shift() ?? 'continue'
+    return verdict === 'broken' ? undefined : { verdict }
+  }
   if (path === '/v2/models/m') return { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2] }] }
   return path.endsWith('/infer') ? {} : undefined
 }
@@ -84,6 +87,26 @@ it('tells nobody where it is asked not to, and says what failed', async () => {
   const file = import.meta.filename
   expect(await run('--pairs', '1', '--data', file)).toMatch(/ 0 .* 2\n.*\nfailed: HTTP 500: It broke\./)
   expect(paths()).toContain('/run/m?version=2')
+})
+
+it('sends a report again that did not arrive, and says what the Worker was not told of', async () => {
+  verdicts = ['broken', 'continue']
+  expect(await run('--pairs', '30')).not.toContain('was not told')
+  const told = () => asked.filter(({ path }) => path === '/v1/releases/m/probes').map(({ body }) => JSON.parse(body))
+  expect(told().map(({ pairs, seq }) => [seq, pairs.length])).toEqual([
+    [1, 20],
+    [1, 20],
+    [2, 10],
+  ])
+  expect(told()[1]).toEqual(told()[0])
+  verdicts = ['broken']
+  expect(await run('--pairs', '2')).toContain('The Worker was not told of 2 pairs: HTTP 500: It broke.')
+})
+
+it('needs a file that is there, and an address', async () => {
+  await expect(run('--data', 'no-such-file')).rejects.toThrow('--data no-such-file cannot be read (ENOENT).')
+  await expect(probeCommand.run(['m', '--url', 'nowhere'])).rejects.toThrow('"nowhere" is not an address')
+  await expect(probeCommand.run(['m', '--url', 'http://127.0.0.1:9'])).rejects.toThrow('No Worker answers at')
 })
 
 it('needs a trial, the key, and one model', async () => {

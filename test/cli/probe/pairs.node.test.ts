@@ -27,6 +27,8 @@ function scene(answers: { canary: readonly (number | string)[]; stable: readonly
       return true
     },
     reportPairs: 2,
+    signal: new AbortController().signal,
+    measured() {},
   }
   return { asked, options, pauses, reports }
 }
@@ -66,5 +68,31 @@ describe('measurePairs', () => {
     })
     expect(pairs).toHaveLength(2)
     expect(reports).toHaveLength(1)
+  })
+
+  it('reports what it has where it is interrupted, and says how far it is', async () => {
+    const { options, reports } = scene({ canary: [], stable: [] })
+    const controller = new AbortController()
+    let measured = 0
+    const { pairs } = await measurePairs({
+      ...options,
+      count: 50,
+      reportPairs: 20,
+      signal: controller.signal,
+      measured: () => {
+        if (++measured === 3) controller.abort(new Error('Interrupted.'))
+      },
+      async sleep() {
+        controller.signal.throwIfAborted()
+      },
+    })
+    expect([pairs.length, measured]).toEqual([3, 3])
+    expect(reports.map((report) => report.length)).toEqual([3])
+  })
+
+  it('hides no other failure', async () => {
+    const { options } = scene({ canary: [], stable: [] })
+    const broken = { ...options, count: 2, ask: () => Promise.reject(new Error('broken')) }
+    await expect(measurePairs(broken)).rejects.toThrow('broken')
   })
 })
