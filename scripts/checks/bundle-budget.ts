@@ -58,7 +58,7 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/config': 20_000,
   // The Durable Objects behind signed releases and behind canaries: 20 KB weigh what isolates have seen of a canary, and 2 KB
   // leave out what none can have seen.
-  'src/releases': 29_000,
+  'src/releases': 30_000,
   // Traces: what makes spans of a request, its stores, catalogue and engine, and what exports them.
   // Metrics, 36 KB: the table of them, what counts and hands over, the Durable Objects, and the texts that scrapers read.
   'src/telemetry': 62_000,
