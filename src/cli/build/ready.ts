@@ -3,10 +3,10 @@ import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { ROOT } from '../files/project.ts'
 import { writeWhole } from '../files/whole-file.ts'
-import { readDescription, withEngines, withoutOwnEngine } from '../pack/description.ts'
+import { type Description, readDescription, withEngines, withoutOwnEngine } from '../pack/description.ts'
 import { type PackedModel, pack } from '../pack/packer.ts'
 import { renderHtml } from '../report/html.ts'
-import { renderJson } from '../report/report.ts'
+import { renderJson, type StatedAccuracy } from '../report/report.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { TRIM_OPTIONS } from '../trim/options.ts'
 import { type BuildSettings, type Built, choiceOf, KEPT_NOTE, needsOf, readyWorker } from './build.ts'
@@ -87,6 +87,12 @@ async function hotTextsOf({ fields, texts }: PageSettings): Promise<ReadonlyMap<
   return new Map([[fields.hotTexts, new Uint8Array(bytes)]])
 }
 
+/** What the folder says. Whoever changed the weights may have left it as it was. */
+function copiedAccuracy({ artifacts }: Pick<Description, 'artifacts'>): StatedAccuracy | null {
+  const stated = artifacts.find(({ accuracy }) => accuracy !== undefined)?.accuracy
+  return stated === undefined ? null : { ...stated, copied: true }
+}
+
 /** Packs, proves and reports on a model folder as it is. @throws manifest_invalid, UsageError */
 export async function readyModel(spec: string, settings: BuildSettings, context: BuildContext): Promise<Built> {
   readyWorker(settings)
@@ -113,7 +119,7 @@ export async function readyModel(spec: string, settings: BuildSettings, context:
     verification,
     measured,
     notes: kept ? [KEPT_NOTE] : [],
-    accuracy: description.artifacts.find(({ accuracy }) => accuracy !== undefined)?.accuracy ?? null,
+    accuracy: copiedAccuracy(description),
   })
   const reports = join(REPORTS, packed.manifest.model)
   await writeWhole(join(reports, 'report.json'), renderJson(report))

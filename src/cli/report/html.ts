@@ -14,7 +14,7 @@ import {
   worstFirst,
 } from './format.ts'
 import { type Bar, barChart, lineChart, type Markup } from './plots.ts'
-import { isCompared, type Report, ratios, unexercisedOf } from './report.ts'
+import { COPIED, isCompared, type Report, ratios, unexercisedOf } from './report.ts'
 import { STYLE } from './style.ts'
 
 /** Layers that are drawn; all of them are in the table below. */
@@ -59,7 +59,7 @@ function heading(report: Report): Markup {
 <p>${state} <span class="soft">from</span> <code>${safeName(source)}</code></p>
 <div class="cards">
 ${main ? card(percent(ratios(main, report).bytes), `of the original on disk, both in ${main.format.toUpperCase()} format: ${decimalSize(main.sizes.bytes)}`) : null}
-${accuracy ? card(percent(accuracy.value, 2), `${safeName(accuracy.metric)}; original ${percent(accuracy.baseline, 2)}`) : null}
+${accuracy ? card(percent(accuracy.value, 2), `${safeName(accuracy.metric)}; original ${percent(accuracy.baseline, 2)}${accuracy.copied ? `; ${COPIED}` : ''}`) : null}
 ${measured?.measurements ? card(milliseconds(measured.measurements.warm.p50), 'per answer, loaded (p50)') : null}
 ${measured ? card(measured.verdict.fit, 'in a Worker') : null}
 </div>`
@@ -123,7 +123,7 @@ function agreement({ accuracy, located, trimming, verification }: Report): Marku
     ? `The Worker's engine loaded each artifact for the edge in workerd. Its outputs were compared with those of the ${trimming === null ? 'original' : 'trimmed model'} in onnxruntime-node, over ${verification.samples} ${verification.synthetic ? 'generated ' : ''}samples.`
     : ''
   return html`<h2>Agreement with the ${trimming === null ? 'original' : 'trimmed model'}</h2>
-${accuracy ? html`<p>${safeName(accuracy.metric)} on ${accuracy.samples} labelled samples: <b>${percent(accuracy.value, 2)}</b>, original ${percent(accuracy.baseline, 2)}.</p>` : null}
+${accuracy ? html`<p>${safeName(accuracy.metric)} on ${accuracy.samples} labelled samples: <b>${percent(accuracy.value, 2)}</b>, original ${percent(accuracy.baseline, 2)}${accuracy.copied ? `; ${COPIED}` : ''}.</p>` : null}
 ${
   verification
     ? html`<p class="soft">${samples}</p>${failures}${unexercised}

@@ -39,7 +39,7 @@ export interface Report {
   readonly verification: Verification | null
   /** Error of each value inside the graph, where it was looked for. */
   readonly located: LocatedError | null
-  readonly accuracy: Accuracy | null
+  readonly accuracy: StatedAccuracy | null
   /** What trimming the vocabulary saved and lost; null where all tokens stay. */
   readonly trimming: Trimming | null
   readonly measured: Measured | null
@@ -47,6 +47,12 @@ export interface Report {
   readonly measuredOriginal: Measured | null
   readonly notes: readonly string[]
 }
+
+/** `copied`: the model folder says so, and nothing was measured of these weights. */
+export type StatedAccuracy = Accuracy & { readonly copied?: true }
+
+/** What is said beside a figure that was not measured. */
+export const COPIED = 'copied from verge.json, not measured of these weights'
 
 export interface ReportChoice {
   readonly what: string

@@ -14,7 +14,7 @@ import {
   tally,
   worstFirst,
 } from './format.ts'
-import { isCompared, type Report, ratios, unexercisedOf } from './report.ts'
+import { COPIED, isCompared, type Report, ratios, unexercisedOf } from './report.ts'
 
 /** Columns that a line takes at the most. */
 const WIDTH = 100
@@ -159,10 +159,10 @@ function failuresOf({ artifact, failures }: ArtifactVerification): string[] {
 
 function accuracy({ accuracy }: Report): string[] {
   if (accuracy === null) return []
-  const { baseline, metric, samples, value } = accuracy
+  const { baseline, copied, metric, samples, value } = accuracy
   const points = (value - baseline) * 100
   return [
-    'Accuracy',
+    copied ? `Accuracy, ${COPIED}` : 'Accuracy',
     `  ${safeName(metric)}: ${percent(value, 2)}, original ${percent(baseline, 2)} (${points < 0 ? '' : '+'}${points.toFixed(2)} points), ${samples} samples`,
   ]
 }

@@ -163,6 +163,15 @@ describe('report as JSON', () => {
   })
 })
 
+describe('an accuracy that a folder states', () => {
+  it('is marked as copied in both reports', () => {
+    const accuracy = { metric: 'top-1', value: 0.98, baseline: 0.98, samples: 100, copied: true } as const
+    const copied = { ...bareReport(), accuracy }
+    expect(renderText(copied)).toContain('Accuracy, copied from verge.json, not measured of these weights\n  top-1: 98')
+    expect(renderHtml(copied).match(/copied from verge\.json, not measured of these weights/g)).toHaveLength(2)
+  })
+})
+
 describe('sizes', () => {
   it('are those of what decompresses to the same bytes', async () => {
     const bytes = new Uint8Array(50_000).map((_, index) => (index * index) % 251)
