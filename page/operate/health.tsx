@@ -11,7 +11,7 @@ const WORDS = {
 
 /** The verdict, each alert with what to do, and the parts of the answer that are missing. */
 export function Health({ body }: { readonly body: OperationsBody }) {
-  const { alerts, health, isolates, lost, problems, utilization } = body
+  const { alerts, health, isolates, lost, problems, singleIsolates, utilization } = body
   const whose = isolates === 1 ? 'its' : 'their'
   const memory = utilization?.heap === undefined ? '' : `, ${share(utilization.heap, 1)} of ${whose} memory used`
   const reporting = isolates === null ? 'isolates unknown' : `${counted(isolates, 'isolate')} reporting${memory}`
@@ -50,6 +50,12 @@ export function Health({ body }: { readonly body: OperationsBody }) {
           </ul>
         </Notice>
       )}
+      {isolates !== null && isolates > 1 && singleIsolates !== null && (
+        <p class="operate-small">
+          Single isolates, least / median / most: memory {spread(singleIsolates.heap)}, computing{' '}
+          {spread(singleIsolates.cpu)}
+        </p>
+      )}
       {lost !== null && lost > 0 && (
         <p class="operate-small operate-lost">
           {count(lost)} observations were lost: the requests were answered, and the figures are too small by them.
@@ -57,4 +63,8 @@ export function Health({ body }: { readonly body: OperationsBody }) {
       )}
     </Section>
   )
+}
+
+function spread(of: { readonly least: number; readonly median: number; readonly most: number } | undefined): string {
+  return of === undefined ? '–' : [of.least, of.median, of.most].map((part) => share(part, 1)).join(' / ')
 }

@@ -22,8 +22,6 @@ export interface WatchedWork {
   readonly backlog: Pick<Backlog, 'cost'>
   /** The hard maximum of all engines together. */
   readonly heapBytes: number
-  /** Units of all accepted runs together. */
-  readonly backlogCost: number
 }
 
 /** What this isolate counts, and what all isolates have counted. */
@@ -47,7 +45,7 @@ export function metricsOf({ METRICS }: Env, shared: Shared): Metrics | undefined
   if (METRICS === undefined) return undefined
   const { clock, limits } = shared
   const shardOf = (index: number) => METRICS.get(METRICS.idFromName(`shard-${index}`))
-  const cpu = new CpuUse(limits.requestCost)
+  const cpu = new CpuUse({ unitsEach: limits.requestCost, clock })
   const gauges: (() => readonly GaugeReading[])[] = [() => cpu.readings]
   const registry = new MetricRegistry({ ...shared, gauges: () => gauges.flatMap((read) => read()) })
   const reporter = new MetricReporter({
@@ -107,7 +105,7 @@ function kindOf(key: string): string {
   return KINDS.has(kind) ? kind : 'other'
 }
 
-function workReadings({ backlog, backlogCost, heapBytes, sessions }: WatchedWork): GaugeReading[] {
+function workReadings({ backlog, heapBytes, sessions }: WatchedWork): GaugeReading[] {
   const { memory } = sessions
   const used = memory.reduce((sum, { usedBytes }) => sum + usedBytes, 0)
   return [
@@ -115,7 +113,6 @@ function workReadings({ backlog, backlogCost, heapBytes, sessions }: WatchedWork
     { name: 'verge_heap_bytes', labels: ['used'], value: used },
     { name: 'verge_heap_bytes', labels: ['granted'], value: heapBytes },
     ratio('heap', '', used, heapBytes),
-    ratio('cpu', '', backlog.cost, backlogCost),
     ...memory.map(({ grantedBytes, model, usedBytes }) => ratio('heap', model, usedBytes, grantedBytes)),
   ]
 }

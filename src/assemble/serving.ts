@@ -51,7 +51,7 @@ export function servingOf(
     renewMs: limits.backlogIdleMs / 5,
     clock,
   })
-  metrics?.watchWork({ sessions, backlog, heapBytes: limits.engineHeapBytes, backlogCost: limits.backlogCost })
+  metrics?.watchWork({ sessions, backlog, heapBytes: limits.engineHeapBytes })
   return new LocalServing({
     ...shared,
     place: 'edge',

@@ -547,6 +547,8 @@ export const LIMITS = {
   operationsPartMs: 5_000,
   /** Models in the report, those with the most requests first: a page of them for a person. */
   operationsModels: 100,
+  /** Single isolates in the report, the busiest first: those that a person looks at. */
+  operationsIsolates: 20,
   /** Callers in the report, those who spent most today first. The name and plan of each key are a read. */
   operationsCallers: 20,
   /** Callers whose month is added up, a read each. "npx verge usage" reads all. */

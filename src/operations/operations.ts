@@ -14,7 +14,7 @@ import { type Latency, LatencyWindow } from './latency.ts'
 import { busiest, type ListedModel, modelRows, type Watched } from './models.ts'
 import type { Spending } from './spending.ts'
 import { type HourOfTraffic, hourOf } from './traffic.ts'
-import { type Utilizations, utilizationsOf } from './utilization.ts'
+import { singleIsolates, type Utilizations, utilizationsOf } from './utilization.ts'
 import { verdictOf } from './verdict.ts'
 
 /** Where the parts of the report come from. A source that is not bound is left out. */
@@ -39,7 +39,12 @@ export interface OperationsOptions extends OperationsSources {
   readonly logger: Logger
   readonly limits: Pick<
     Limits,
-    'operationsModels' | 'operationsPartMs' | 'operationsStoreTtlMs' | 'operationsTtlMs' | 'parallelFetches'
+    | 'operationsIsolates'
+    | 'operationsModels'
+    | 'operationsPartMs'
+    | 'operationsStoreTtlMs'
+    | 'operationsTtlMs'
+    | 'parallelFetches'
   >
 }
 
@@ -116,6 +121,8 @@ export class Operations implements OperationsReader {
       isolates: counted?.isolates ?? null,
       lost: counted?.lost ?? null,
       utilization: utilizations?.whole ?? null,
+      singleIsolates:
+        counted === undefined ? null : singleIsolates(counted.uses, clock.now(), limits.operationsIsolates),
       totals: traffic?.totals ?? null,
       minutes: traffic?.minutes ?? null,
       models: listed === undefined && traffic === undefined ? null : rows,

@@ -1,4 +1,5 @@
-import type { Utilization } from '../protocols/verge/operations.ts'
+import type { SingleIsolates, Utilization } from '../protocols/verge/operations.ts'
+import { type IsolateUse, spreadOf } from '../telemetry/metrics/isolates.ts'
 import type { MetricsSnapshot } from '../telemetry/metrics/reader.ts'
 
 /** What is used over what is granted: of all isolates together, and of each model in them. */
@@ -20,4 +21,26 @@ export function utilizationsOf({ families }: Pick<MetricsSnapshot, 'families'>):
   const whole = byModel.get('') ?? NOTHING
   byModel.delete('')
   return { whole, models: byModel }
+}
+
+/** Characters of an isolate's name: enough to tell a few thousand apart. */
+const SHORT = 8
+
+/** What single isolates use, and the busiest of them. @param now when `uses` were read, milliseconds since 1970 */
+export function singleIsolates(uses: readonly IsolateUse[], now: number, most: number): SingleIsolates {
+  const [heap, cpu] = [spreadOf(uses, 'heap'), spreadOf(uses, 'cpu')]
+  const busiest = uses.toSorted((a, b) => loadOf(b) - loadOf(a)).slice(0, most)
+  return {
+    ...(heap !== undefined && { heap }),
+    ...(cpu !== undefined && { cpu }),
+    busiest: busiest.map(({ isolate, silentMs, ...used }) => ({
+      isolate: isolate.slice(0, SHORT),
+      ...used,
+      reportedAt: new Date(now - silentMs).toISOString(),
+    })),
+  }
+}
+
+function loadOf({ cpu = 0, heap = 0 }: IsolateUse): number {
+  return Math.max(cpu, heap)
 }

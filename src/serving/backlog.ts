@@ -1,5 +1,6 @@
 import { VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
+import { UNIT_SECONDS } from '../core/units.ts'
 
 export interface BacklogOptions {
   /** Units (docs/decisions/0008) that all runs taken on may cost together. */
@@ -26,8 +27,6 @@ interface Share {
   expires: number
 }
 
-/** Time of a unit on the machine of the benchmark: estimates how long the backlog takes. */
-const UNIT_SECONDS = 75e-6
 const LONGEST_RETRY_AFTER = 10
 /** Less is nothing: what sums of fractions leave when their parts are subtracted again. */
 const LEAST_COST = 1e-6

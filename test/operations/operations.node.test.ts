@@ -36,6 +36,7 @@ async function setup(sources: Partial<OperationsSources> = {}) {
       minutes: [{ ...minute, model: 'reviews', requests: 5 }],
       families: [],
       isolates: 2,
+      uses: [],
       lost: 0,
       unreachable: 0,
     }),

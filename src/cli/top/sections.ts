@@ -184,6 +184,27 @@ function unprobedState({ answered, here }: OperationsOrigin): string {
   return answered ? 'answers requests' : 'not asked yet'
 }
 
+/** What single isolates use, where a tall terminal has room for it. Undefined: none was heard. */
+export function isolateSection({ singleIsolates }: OperationsBody, { width }: SectionOptions): Section | undefined {
+  if (singleIsolates === null || singleIsolates.busiest.length === 0) return undefined
+  const spreads = (['heap', 'cpu'] as const).flatMap((resource) => {
+    const spread = singleIsolates[resource]
+    if (spread === undefined) return []
+    return [`${resource} ${[spread.least, spread.median, spread.most].map(percent).join(' / ')}`]
+  })
+  return {
+    heading: `Isolates, least / median / most: ${spreads.join(', ')}`,
+    items: singleIsolates.busiest.map(({ cpu, heap, reportedAt, isolate }) => [
+      clip(`${cell(isolate, 10)} heap ${percent(heap)}  cpu ${percent(cpu)}  at ${reportedAt.slice(11, 19)}`, width),
+    ]),
+    least: 0,
+  }
+}
+
+function percent(share: number | undefined): string {
+  return share === undefined ? '-' : `${(100 * share).toFixed(0)} %`
+}
+
 /** The newest entries of the audit log. */
 export function changeSection({ changes }: OperationsBody, { width }: SectionOptions): Section {
   const items = changes?.map((change) => [changeLine(change, width)]) ?? UNKNOWN

@@ -1,7 +1,15 @@
 import type { OperationsBody } from '../../protocols/verge/operations.ts'
 import { type Paint, paintOf } from './paint.ts'
 import { failedPercent, type Sort, secondsIn } from './rates.ts'
-import { alertSection, changeSection, costSection, modelSection, originSection, type Section } from './sections.ts'
+import {
+  alertSection,
+  changeSection,
+  costSection,
+  isolateSection,
+  modelSection,
+  originSection,
+  type Section,
+} from './sections.ts'
 import { bars, clip, short } from './text.ts'
 
 export interface ViewOptions {
@@ -33,6 +41,7 @@ export function viewOf(body: OperationsBody, options: ViewOptions): readonly str
     modelSection(body, details),
     costSection(body, details),
     originSection(body, details),
+    isolateSection(body, details),
     changeSection(body, details),
   ].filter((section) => section !== undefined)
   const room = rows - head.length - last.length

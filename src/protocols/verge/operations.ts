@@ -22,10 +22,32 @@ export type Traffic = z.infer<typeof trafficSchema>
 const utilizationSchema = z
   .object({
     heap: amount.optional().meta({ description: 'WebAssembly memory: held over granted' }),
-    cpu: amount.optional().meta({ description: 'Cost units: spent over what requests may spend' }),
+    cpu: amount.optional().meta({
+      description: 'Cost units of late: spent over what requests may spend; of isolates, over what they can compute',
+    }),
   })
   .meta({ id: 'OperationsUtilization', description: 'Used over granted; 1 is all of it' })
 export type Utilization = z.infer<typeof utilizationSchema>
+
+const spreadSchema = z
+  .object({ least: amount, median: amount, most: amount })
+  .meta({ id: 'OperationsSpread', description: 'Of what single isolates use over what they are granted' })
+
+const singlesSchema = z
+  .object({
+    heap: spreadSchema.optional(),
+    cpu: spreadSchema.optional(),
+    busiest: z
+      .array(
+        utilizationSchema.extend({
+          isolate: z.string().meta({ description: 'The beginning of a name that lasts as long as the isolate' }),
+          reportedAt: time.meta({ description: 'When it reported last' }),
+        }),
+      )
+      .meta({ description: 'Those that use most of one resource first' }),
+  })
+  .meta({ id: 'OperationsSingleIsolates' })
+export type SingleIsolates = z.infer<typeof singlesSchema>
 
 /** Traffic of the last five minutes and of the last hour. */
 const spans = { last5m: trafficSchema, lastHour: trafficSchema }
@@ -156,6 +178,7 @@ export const operationsBodySchema = z
     isolates: count.nullable().meta({ description: 'That reported within the last minutes' }),
     lost: count.nullable().meta({ description: 'Observations that the metrics lost' }),
     utilization: utilizationSchema.nullable().meta({ description: 'Of all isolates together' }),
+    singleIsolates: singlesSchema.nullable().meta({ description: 'The same of single isolates' }),
     totals: z.object(spans).nullable(),
     minutes: z
       .array(z.object({ at: time, requests: count, errors: count }))

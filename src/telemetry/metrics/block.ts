@@ -49,5 +49,10 @@ export interface ShardReading {
   readonly series: readonly SeriesDelta[]
   readonly minutes: readonly (Traffic & { readonly minute: number })[]
   /** Of the isolates that were heard of late, the last gauges of each. */
-  readonly isolates: readonly { readonly isolate: string; readonly gauges: readonly GaugeReading[] }[]
+  readonly isolates: readonly {
+    readonly isolate: string
+    readonly gauges: readonly GaugeReading[]
+    /** How long ago it was heard, by the shard's clock. A shard of another version of Verge may not say it. */
+    readonly silentMs?: number
+  }[]
 }

@@ -122,6 +122,12 @@ export const METRICS = {
     merge: 'ratio',
     source: 'count',
   },
+  verge_isolate_utilization_ratio: {
+    type: 'gauge',
+    help: 'What single isolates use over what they are granted, of "heap" and "cpu": the "least" of them, the "median" and the "most".',
+    labels: ['resource', 'rank'],
+    source: 'count',
+  },
   verge_shadow_total: {
     type: 'counter',
     help: 'Requests whose outputs a canary was compared by: "agree", "disagree", "failed", "skipped" or "incomparable".',

@@ -1,5 +1,6 @@
 import type { GaugeReading, SeriesDelta, ShardReading, Traffic } from './block.ts'
 import { definitionOf, lengthOf, METRICS, type MetricDefinition, type MetricName } from './definitions.ts'
+import { spreadSeries, usesOf } from './isolates.ts'
 import type { MetricsSnapshot } from './reader.ts'
 
 /** One series of a metric, for whoever reads it. */
@@ -29,6 +30,8 @@ export function mergeReadings(readings: readonly (ShardReading | undefined)[], v
   for (const each of answered.flatMap((reading) => reading.series)) addTo(series, each)
   for (const each of mergeGauges(isolates.flatMap(({ gauges }) => gauges)))
     series.set(keyOf(each.name, each.labels), each)
+  const uses = usesOf(isolates)
+  for (const each of spreadSeries(uses)) series.set(keyOf(each.name, each.labels), each)
   const lost = series.get(keyOf('verge_metrics_lost_total', []))?.values[0] ?? 0
   put('verge_metrics_lost_total', lost)
   put('verge_isolates', isolates.length)
@@ -38,6 +41,7 @@ export function mergeReadings(readings: readonly (ShardReading | undefined)[], v
     families: familiesOf(series.values()),
     minutes: mergeMinutes(answered.flatMap((reading) => reading.minutes)),
     isolates: isolates.length,
+    uses,
     lost,
     unreachable,
   }

@@ -1,6 +1,7 @@
 import type { Limits } from '../../core/limits.ts'
 import { type Clock, untilAborted, untilLate } from '../../core/runtime.ts'
 import type { MetricBlock, ShardReading, Traffic } from './block.ts'
+import type { IsolateUse } from './isolates.ts'
 import { type MetricFamily, mergeReadings } from './merge.ts'
 
 /** What all isolates have counted together. */
@@ -10,6 +11,8 @@ export interface MetricsSnapshot {
   readonly minutes: readonly (Traffic & { readonly minute: number })[]
   /** Isolates that were heard in the last five minutes. */
   readonly isolates: number
+  /** What each of them uses of what it is granted. */
+  readonly uses: readonly IsolateUse[]
   /** Requests and events that were not counted. */
   readonly lost: number
   /** Shards that did not answer, and are missing here. */

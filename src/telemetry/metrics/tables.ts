@@ -60,8 +60,8 @@ export class MetricTables {
     const { sql } = this.#storage
     const minute = Math.floor(now / MINUTE_MS)
     const series = sql.exec<{ key: string; counted: string }>('SELECT key, counted FROM series').toArray()
-    const sources = sql.exec<{ source: string; gauges: string }>(
-      'SELECT source, gauges FROM sources WHERE heard BETWEEN ? AND ? ORDER BY heard DESC LIMIT ?',
+    const sources = sql.exec<{ source: string; gauges: string; at: number }>(
+      'SELECT source, gauges, heard AS at FROM sources WHERE heard BETWEEN ? AND ? ORDER BY heard DESC LIMIT ?',
       now - metricIsolateMs,
       now + metricIsolateMs,
       metricIsolates,
@@ -78,9 +78,11 @@ export class MetricTables {
           minute,
         )
         .toArray(),
-      isolates: sources
-        .toArray()
-        .map(({ gauges, source }) => ({ isolate: source, gauges: JSON.parse(gauges) as GaugeReading[] })),
+      isolates: sources.toArray().map(({ at, gauges, source }) => ({
+        isolate: source,
+        gauges: JSON.parse(gauges) as GaugeReading[],
+        silentMs: Math.max(0, now - at),
+      })),
     }
   }
 

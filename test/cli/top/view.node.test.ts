@@ -75,6 +75,11 @@ describe('the view of operations', () => {
     }))
     const lines = shown({ ...OPERATIONS, models }, { rows: Number.POSITIVE_INFINITY, keys: false })
     expect(lines.filter((line) => line.startsWith('model-'))).toHaveLength(60)
+    const isolates = lines.indexOf('Isolates, least / median / most: heap 5 % / 40 % / 78 %, cpu 0 % / 1 % / 5 %')
+    expect(lines.slice(isolates + 1, isolates + 3)).toEqual([
+      '7f3a9c01   heap 78 %  cpu 5 %  at 20:14:56',
+      '0b52d7e4   heap 40 %  cpu -  at 20:13:50',
+    ])
     expect(lines.at(-1)).toContain('key-create')
   })
 

@@ -20,6 +20,7 @@ const parts = {
   isolates: 1,
   lost: 0,
   utilization: null,
+  singleIsolates: null,
   totals: null,
   minutes: null,
   models: [],

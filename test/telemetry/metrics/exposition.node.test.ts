@@ -50,6 +50,7 @@ describe('shards together', () => {
     expect(figuresOf('verge_origin_up')).toEqual([0.5])
     expect(figuresOf('verge_heap_bytes')).toEqual([30])
     expect(figuresOf('verge_utilization_ratio')).toEqual([0.375])
+    expect(figuresOf('verge_isolate_utilization_ratio')).toEqual([0.25, 0.25, 0.5])
     expect(figuresOf('verge_step_seconds')).toBeUndefined()
   })
 })
