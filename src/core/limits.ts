@@ -594,6 +594,15 @@ export const LIMITS = {
   metricShards: 4,
   /** Series of a shard, and as many again of what is counted together: half a kilobyte each, and a scrape reads all. */
   metricShardSeries: 8_000,
+  /** A series of a model or version that no isolate has counted for so long is left out of scrapes. */
+  metricSeriesMs: 7 * 86_400_000,
+  /**
+   * So much later it is forgotten: no window of a query is left that knows it. Where a shard is crowded, series that nobody
+   * has counted for this time are forgotten at once.
+   */
+  metricCrowdedMs: 86_400_000,
+  /** Series that a reader has shards forget at once, a row each. */
+  metricForgets: 500,
   /** Minutes of traffic that a shard keeps: the last hour. */
   metricMinutes: 60,
   /** How long the gauges of an isolate count after it was heard last: it may be gone. */

@@ -1,8 +1,12 @@
-/** One series of a metric, with what was counted since the last block. */
-export interface SeriesDelta {
+/** What a series is known by. */
+export interface SeriesName {
   readonly name: string
   /** Values of the metric's labels, in their order. */
   readonly labels: readonly string[]
+}
+
+/** One series of a metric, with what was counted since the last block. */
+export interface SeriesDelta extends SeriesName {
   /** As `lengthOf` says. */
   readonly values: readonly number[]
 }
@@ -44,9 +48,15 @@ export interface MetricBlock {
   readonly lost: number
 }
 
+/** All that a shard has counted of a series. */
+export interface SeriesTotal extends SeriesDelta {
+  /** For how long no block had it, by the shard's clock. A shard of another version of Verge may not say it. */
+  readonly idleMs?: number
+}
+
 /** What one shard knows. */
 export interface ShardReading {
-  readonly series: readonly SeriesDelta[]
+  readonly series: readonly SeriesTotal[]
   readonly minutes: readonly (Traffic & { readonly minute: number })[]
   /** Of the isolates that were heard of late, the last gauges of each. */
   readonly isolates: readonly {

@@ -204,6 +204,11 @@ const NAMED: ReadonlySet<string> = new Set(['model', 'version', 'origin', 'route
 
 export const OTHER = 'other'
 
+/** Whether series come and go with models, versions and the like. */
+export function hasNames({ labels }: MetricDefinition): boolean {
+  return labels.some((label) => NAMED.has(label))
+}
+
 /** The values of a series in which all that could be too many are counted together. */
 export function together({ labels }: MetricDefinition, values: readonly string[]): string[] {
   return values.map((value, index) => (NAMED.has(labels[index] ?? '') ? OTHER : value))

@@ -1,5 +1,6 @@
 import type { GaugeReading, SeriesDelta, ShardReading, Traffic } from './block.ts'
 import { definitionOf, lengthOf, METRICS, type MetricDefinition, type MetricName } from './definitions.ts'
+import { mayEnd } from './forgetting.ts'
 import { spreadSeries, usesOf } from './isolates.ts'
 import type { MetricsSnapshot } from './reader.ts'
 
@@ -19,15 +20,30 @@ export interface MetricFamily extends Pick<MetricDefinition, 'type' | 'help'> {
   readonly samples: readonly Sample[]
 }
 
-/** What shards know, as one. @param readings undefined for a shard that did not answer */
-export function mergeReadings(readings: readonly (ShardReading | undefined)[], version: string): MetricsSnapshot {
+/**
+ * What shards know, as one.
+ * @param readings undefined for a shard that did not answer
+ * @param mostIdleMs a series that no shard has counted for so long is left out: its model or version may be gone
+ */
+export function mergeReadings(
+  readings: readonly (ShardReading | undefined)[],
+  version: string,
+  mostIdleMs = Number.POSITIVE_INFINITY,
+): MetricsSnapshot {
   const answered = readings.filter((reading) => reading !== undefined)
   const isolates = answered.flatMap((reading) => reading.isolates)
   const unreachable = readings.length - answered.length
   const series = new Map<string, SeriesDelta>()
   const put = (name: MetricName, value: number, labels: readonly string[] = []): void =>
     void series.set(keyOf(name, labels), { name, labels, values: [value] })
-  for (const each of answered.flatMap((reading) => reading.series)) addTo(series, each)
+  const idle = new Set<string>()
+  const busy = new Set<string>()
+  for (const each of answered.flatMap((reading) => reading.series)) {
+    const { idleMs = 0, labels, name } = each
+    ;(idleMs >= mostIdleMs && mayEnd(name) ? idle : busy).add(keyOf(name, labels))
+    addTo(series, each)
+  }
+  for (const key of idle) if (!busy.has(key)) series.delete(key)
   for (const each of mergeGauges(isolates.flatMap(({ gauges }) => gauges)))
     series.set(keyOf(each.name, each.labels), each)
   const uses = usesOf(isolates)
@@ -71,7 +87,7 @@ function addTo(series: Map<string, SeriesDelta>, delta: SeriesDelta): void {
   const key = keyOf(delta.name, delta.labels)
   const before = series.get(key)
   const values = delta.values.map((value, index) => value + (before?.values[index] ?? 0))
-  series.set(key, { ...delta, values })
+  series.set(key, { name: delta.name, labels: delta.labels, values })
 }
 
 /** Gauges of several isolates, as their definitions say. */

@@ -1,6 +1,7 @@
 import type { Limits } from '../../core/limits.ts'
 import { type Clock, untilAborted, untilLate } from '../../core/runtime.ts'
-import type { MetricBlock, ShardReading, Traffic } from './block.ts'
+import type { MetricBlock, SeriesName, ShardReading, Traffic } from './block.ts'
+import { type ForgettingLimits, forgettable } from './forgetting.ts'
 import type { IsolateUse } from './isolates.ts'
 import { type MetricFamily, mergeReadings } from './merge.ts'
 
@@ -29,6 +30,7 @@ export interface MetricsReader {
 export interface MetricShard {
   book(block: MetricBlock): Promise<void>
   read(): Promise<ShardReading>
+  forget(series: readonly SeriesName[]): Promise<void>
 }
 
 export interface ShardedMetricsOptions {
@@ -37,7 +39,7 @@ export interface ShardedMetricsOptions {
   readonly flush: () => Promise<unknown>
   readonly clock: Clock
   readonly version: string
-  readonly limits: Pick<Limits, 'metricShards' | 'metricStoreMs'>
+  readonly limits: ForgettingLimits & Pick<Limits, 'metricShards' | 'metricStoreMs'>
 }
 
 /** All shards as one. */
@@ -53,7 +55,20 @@ export class ShardedMetrics implements MetricsReader {
     await untilAborted(flush(), signal)
     const shards = Array.from({ length: limits.metricShards }, (_, index) => this.#readShard(index))
     const readings = await untilAborted(Promise.all(shards), signal)
-    return mergeReadings(readings, version)
+    await untilAborted(this.#forget(readings), signal)
+    return mergeReadings(readings, version, limits.metricSeriesMs)
+  }
+
+  /** Only who has read all shards knows what none of them counts any more. What fails is done by the next reader. */
+  async #forget(readings: readonly (ShardReading | undefined)[]): Promise<void> {
+    const { clock, limits, shardOf } = this.#options
+    const all = readings.filter((reading) => reading !== undefined)
+    const series = all.length === readings.length ? forgettable(all, limits) : []
+    if (series.length === 0) return
+    const forgotten = all.map((_, index) =>
+      untilLate(shardOf(index).forget(series), limits.metricStoreMs, clock, () => undefined),
+    )
+    await Promise.allSettled(forgotten)
   }
 
   async #readShard(index: number): Promise<ShardReading | undefined> {

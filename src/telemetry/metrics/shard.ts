@@ -1,6 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Clock } from '../../core/runtime.ts'
-import type { MetricBlock, ShardReading } from './block.ts'
+import type { MetricBlock, SeriesName, ShardReading } from './block.ts'
 import { soundBlock } from './sound-block.ts'
 import { MetricTables, type TableLimits } from './tables.ts'
 
@@ -24,6 +24,10 @@ export class MetricShardObject extends DurableObject {
   async book(block: MetricBlock): Promise<void> {
     const sound = soundBlock(block)
     if (sound !== undefined) this.#tables.book(sound, this.#clock.now())
+  }
+
+  async forget(series: readonly SeriesName[]): Promise<void> {
+    this.#tables.forget(series, this.#clock.now())
   }
 
   async read(): Promise<ShardReading> {

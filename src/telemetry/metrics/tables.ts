@@ -1,10 +1,16 @@
 import type { Limits } from '../../core/limits.ts'
-import type { GaugeReading, MetricBlock, SeriesDelta, ShardReading, Traffic } from './block.ts'
+import type { GaugeReading, MetricBlock, SeriesDelta, SeriesName, ShardReading, Traffic } from './block.ts'
 import { definitionOf, lengthOf, OTHER, together } from './definitions.ts'
 
 export type TableLimits = Pick<
   Limits,
-  'metricShardSeries' | 'metricTraffic' | 'metricMinutes' | 'metricIsolateMs' | 'metricIsolates' | 'metricSourceMs'
+  | 'metricCrowdedMs'
+  | 'metricIsolateMs'
+  | 'metricIsolates'
+  | 'metricMinutes'
+  | 'metricShardSeries'
+  | 'metricSourceMs'
+  | 'metricTraffic'
 >
 
 const MINUTE_MS = 60_000
@@ -22,7 +28,12 @@ export class MetricTables {
     this.#storage = storage
     this.#limits = limits
     const { sql } = storage
-    sql.exec('CREATE TABLE IF NOT EXISTS series (key TEXT PRIMARY KEY, counted TEXT NOT NULL) WITHOUT ROWID')
+    sql.exec(
+      'CREATE TABLE IF NOT EXISTS series (key TEXT PRIMARY KEY, counted TEXT NOT NULL, touched INTEGER) WITHOUT ROWID',
+    )
+    // A former version of Verge made the table without it, and may write to it again without it.
+    const columns = sql.exec<{ name: string }>('PRAGMA table_info(series)').toArray()
+    if (!columns.some(({ name }) => name === 'touched')) sql.exec('ALTER TABLE series ADD COLUMN touched INTEGER')
     sql.exec(
       'CREATE TABLE IF NOT EXISTS sources (source TEXT PRIMARY KEY, seq INTEGER NOT NULL, heard INTEGER NOT NULL, gauges TEXT NOT NULL) WITHOUT ROWID',
     )
@@ -47,8 +58,8 @@ export class MetricTables {
         JSON.stringify(block.gauges),
       )
       let lost = block.lost
-      for (const delta of block.series) if (!this.#add(delta)) lost++
-      if (lost > 0) this.#add({ name: LOST, labels: [], values: [lost] })
+      for (const delta of block.series) if (!this.#add(delta, now)) lost++
+      if (lost > 0) this.#add({ name: LOST, labels: [], values: [lost] }, now)
       const minute = Math.floor(now / MINUTE_MS)
       for (const row of block.traffic) this.#addTraffic(minute, row)
       this.#clean(minute, now)
@@ -59,7 +70,12 @@ export class MetricTables {
     const { metricIsolateMs, metricIsolates, metricMinutes } = this.#limits
     const { sql } = this.#storage
     const minute = Math.floor(now / MINUTE_MS)
-    const series = sql.exec<{ key: string; counted: string }>('SELECT key, counted FROM series').toArray()
+    const series = sql
+      .exec<{ key: string; counted: string; touched: number | null }>('SELECT key, counted, touched FROM series')
+      .toArray()
+    if (series.some(({ touched }) => touched === null)) {
+      sql.exec('UPDATE series SET touched = ? WHERE touched IS NULL', now)
+    }
     const sources = sql.exec<{ source: string; gauges: string; at: number }>(
       'SELECT source, gauges, heard AS at FROM sources WHERE heard BETWEEN ? AND ? ORDER BY heard DESC LIMIT ?',
       now - metricIsolateMs,
@@ -67,9 +83,10 @@ export class MetricTables {
       metricIsolates,
     )
     return {
-      series: series.map(({ counted, key }) => {
+      series: series.map(({ counted, key, touched }) => {
         const [name = '', ...labels] = JSON.parse(key) as string[]
-        return { name, labels, values: JSON.parse(counted) as number[] }
+        const idleMs = Math.max(0, now - (touched ?? now))
+        return { name, labels, values: JSON.parse(counted) as number[], idleMs }
       }),
       minutes: sql
         .exec<Traffic & Record<string, SqlStorageValue> & { readonly minute: number }>(
@@ -86,17 +103,31 @@ export class MetricTables {
     }
   }
 
-  /** @returns whether there was room for it, and this version of Verge knows the metric */
-  #add({ labels, name, values }: SeriesDelta): boolean {
-    const definition = definitionOf(name)
-    if (definition === undefined || values.length !== lengthOf(definition)) return false
-    if (this.#merge(name, labels, values, this.#limits.metricShardSeries)) return true
-    return this.#merge(name, together(definition, labels), values, 2 * this.#limits.metricShardSeries)
+  /** Forgets series, but none that was counted within a day: it was counted since they were chosen. */
+  forget(series: readonly SeriesName[], now: number): void {
+    this.#storage.transactionSync(() => {
+      for (const { labels, name } of series) {
+        this.#storage.sql.exec(
+          'DELETE FROM series WHERE key = ? AND touched <= ?',
+          keyOf(name, labels),
+          now - this.#limits.metricCrowdedMs,
+        )
+      }
+    })
+    this.#series = undefined
   }
 
-  #merge(name: string, labels: readonly string[], values: readonly number[], most: number): boolean {
+  /** @returns whether there was room for it, and this version of Verge knows the metric */
+  #add({ labels, name, values }: SeriesDelta, now: number): boolean {
+    const definition = definitionOf(name)
+    if (definition === undefined || values.length !== lengthOf(definition)) return false
+    const { metricShardSeries } = this.#limits
+    if (this.#merge(keyOf(name, labels), values, metricShardSeries, now)) return true
+    return this.#merge(keyOf(name, together(definition, labels)), values, 2 * metricShardSeries, now)
+  }
+
+  #merge(key: string, values: readonly number[], most: number, now: number): boolean {
     const { sql } = this.#storage
-    const key = JSON.stringify([name, ...labels])
     const [row] = sql.exec<{ counted: string }>('SELECT counted FROM series WHERE key = ?', key).toArray()
     if (row === undefined) {
       this.#series ??= sql.exec<{ count: number }>('SELECT COUNT(*) AS count FROM series').one().count
@@ -107,7 +138,12 @@ export class MetricTables {
     // Buckets that another version of Verge counted by begin anew.
     const counted =
       before.length === values.length ? values.map((value, index) => value + (before[index] ?? 0)) : values
-    sql.exec('INSERT OR REPLACE INTO series (key, counted) VALUES (?, ?)', key, JSON.stringify(counted))
+    sql.exec(
+      'INSERT OR REPLACE INTO series (key, counted, touched) VALUES (?, ?, ?)',
+      key,
+      JSON.stringify(counted),
+      now,
+    )
     return true
   }
 
@@ -149,4 +185,8 @@ export class MetricTables {
     sql.exec('DELETE FROM minutes WHERE minute <= ? OR minute > ?', minute - metricMinutes, minute)
     sql.exec('DELETE FROM sources WHERE heard < ?', now - metricSourceMs)
   }
+}
+
+function keyOf(name: string, labels: readonly string[]): string {
+  return JSON.stringify([name, ...labels])
 }

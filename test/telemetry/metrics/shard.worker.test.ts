@@ -120,6 +120,46 @@ describe('a shard', () => {
     expect(reading.series.find(({ name }) => name === 'verge_metrics_lost_total')?.values).toEqual([7])
   })
 
+  it('forgets series that it is told to, unless they were counted since, and has room for others then', async () => {
+    const DAY = 86_400_000
+    const named = (label: string) => ({ name: 'verge_evictions_total', labels: [label], values: [1] })
+    await tablesIn((tables) => {
+      tables.book(block(1, { series: ['a', 'b', 'c'].map(named) }), 0)
+      tables.book(block(2, { series: ['a', 'late'].map(named) }), 2 * DAY)
+      const reading = tables.read(2 * DAY + 5)
+      expect(evictions(reading)).toEqual({ a: 2, b: 1, c: 1, other: 1 })
+      expect(reading.series.map(({ idleMs = 0, labels }) => [labels[0], idleMs - 5])).toEqual([
+        ['a', 0],
+        ['b', 2 * DAY],
+        ['c', 2 * DAY],
+        ['other', 0],
+      ])
+      tables.forget(['a', 'b', 'c', 'never'].map(named), 2 * DAY)
+      tables.book(block(3, { series: ['late'].map(named) }), 2 * DAY)
+      expect(evictions(tables.read(2 * DAY))).toEqual({ a: 2, late: 1, other: 1 })
+      // The clock went back: nothing was counted so long ago.
+      expect(tables.read(0).series.map(({ idleMs }) => idleMs)).toEqual([0, 0, 0])
+      return tables.read(0)
+    })
+  })
+
+  it('goes on with what a former version of Verge has stored, and with what it stores again', async () => {
+    await runInDurableObject(stubOf(crypto.randomUUID()), (_, { storage }) => {
+      const key = '["verge_evictions_total","digits"]'
+      storage.sql.exec('DROP TABLE series')
+      storage.sql.exec('CREATE TABLE series (key TEXT PRIMARY KEY, counted TEXT NOT NULL) WITHOUT ROWID')
+      const asBefore = () => storage.sql.exec('INSERT OR REPLACE INTO series (key, counted) VALUES (?, ?)', key, '[7]')
+      asBefore()
+      const idle = (now: number) => new MetricTables(storage, LIMITS).read(now).series.map(({ idleMs }) => idleMs)
+      expect(idle(1_000)).toEqual([0])
+      expect(idle(5_000)).toEqual([4_000])
+      new MetricTables(storage, LIMITS).book(block(1), 6_000)
+      expect(evictions(new MetricTables(storage, LIMITS).read(6_000))).toEqual({ digits: 8 })
+      asBefore()
+      expect([idle(9_000), idle(9_500)]).toEqual([[0], [500]])
+    })
+  })
+
   it('keeps the last hour by its own clock, forgets isolates that are silent, and survives a clock that jumps', async () => {
     const MINUTE = 60_000
     await tablesIn((tables) => {
@@ -154,9 +194,9 @@ describe('a reader', () => {
   it('answers without the shards that fail or hang, and says how many they are', async () => {
     const name = crypto.randomUUID()
     const clock = new ManualClock()
-    const silent: MetricShard = { book: async () => {}, read: () => new Promise(() => {}) }
-    const failing: MetricShard = { book: async () => {}, read: () => Promise.reject(new Error('reset')) }
-    const other: MetricShard = { book: async () => {}, read: async () => ({ counters: [] }) as unknown as ShardReading }
+    const silent: MetricShard = { book: async () => {}, read: () => new Promise(() => {}), forget: async () => {} }
+    const failing: MetricShard = { ...silent, read: () => Promise.reject(new Error('reset')) }
+    const other: MetricShard = { ...silent, read: async () => ({ counters: [] }) as unknown as ShardReading }
     const answering = async (source: string): Promise<MetricShard> => {
       const stub = stubOf(`${name}-${source}`)
       await stub.book(block(1, { source }))
@@ -169,7 +209,7 @@ describe('a reader', () => {
       flush: async () => {},
       clock,
       version: '1',
-      limits: { metricShards: 5, metricStoreMs: 5_000 },
+      limits: { ...LIMITS, metricShards: 5, metricStoreMs: 5_000 },
     })
     let snapshot: MetricsSnapshot | undefined
     const read = reader.read().then((found) => {
@@ -184,5 +224,31 @@ describe('a reader', () => {
     ])
     const leaving = reader.read(AbortSignal.abort())
     await expect(leaving).rejects.toThrow()
+  })
+
+  it('has all shards forget what none of them counts any more, and nothing while one of them is away', async () => {
+    const clock = new ManualClock()
+    const told: string[] = []
+    const gone = { name: 'verge_evictions_total', labels: ['gone'], values: [1], idleMs: 9 * 86_400_000 }
+    const shardOf = (index: number): MetricShard => ({
+      book: async () => {},
+      read: async () => {
+        if (index === away) throw new Error('reset')
+        return { series: [gone], minutes: [], isolates: [] }
+      },
+      forget: async (series) => {
+        told.push(`${index} ${series.map(({ labels }) => labels[0])}`)
+        // One of another version of Verge does not know how.
+        if (index === 1) throw new TypeError('no such method')
+      },
+    })
+    const reader = new ShardedMetrics({ shardOf, flush: async () => {}, clock, version: '1', limits: LIMITS })
+    let away = 2
+    expect((await reader.read()).unreachable).toBe(1)
+    expect(told).toEqual([])
+    away = -1
+    const { families } = await reader.read()
+    expect(told).toEqual(['0 gone', '1 gone', '2 gone', '3 gone'])
+    expect(families.map(({ name }) => name)).not.toContain('verge_evictions_total')
   })
 })
