@@ -7,6 +7,7 @@ import type {
   OperationsOrigin,
   OperationsProblem,
   Part,
+  SingleIsolates,
 } from '../protocols/verge/operations.ts'
 import type { MetricsSnapshot } from '../telemetry/metrics/reader.ts'
 import { Kept, type Read } from './kept.ts'
@@ -121,8 +122,7 @@ export class Operations implements OperationsReader {
       isolates: counted?.isolates ?? null,
       lost: counted?.lost ?? null,
       utilization: utilizations?.whole ?? null,
-      singleIsolates:
-        counted === undefined ? null : singleIsolates(counted.uses, clock.now(), limits.operationsIsolates),
+      singleIsolates: counted?.singles ?? null,
       totals: traffic?.totals ?? null,
       minutes: traffic?.minutes ?? null,
       models: listed === undefined && traffic === undefined ? null : rows,
@@ -139,11 +139,12 @@ export class Operations implements OperationsReader {
   /** The metrics of ten thousand models are 50 MB: they are not kept. */
   #counted(snapshot: MetricsSnapshot): Counted {
     const { clock, limits } = this.#options
-    const { isolates, lost, minutes, unreachable } = snapshot
+    const { isolates, lost, minutes, unreachable, uses } = snapshot
     const traffic = hourOf(minutes, clock.now())
     const busy = new Set(busiest(traffic).slice(0, limits.operationsModels))
     const latencies = this.#latencies.of(snapshot, busy)
-    return { isolates, lost, unreachable, traffic, latencies, utilizations: utilizationsOf(snapshot) }
+    const singles = singleIsolates(uses, clock.now(), limits.operationsIsolates)
+    return { isolates, lost, unreachable, traffic, latencies, utilizations: utilizationsOf(snapshot), singles }
   }
 
   /** Mostly out of the isolate's memory: it has them for requests. */
@@ -184,6 +185,7 @@ interface Counted extends Pick<MetricsSnapshot, 'isolates' | 'lost' | 'unreachab
   /** Of the busiest models. */
   readonly latencies: ReadonlyMap<string, Latency>
   readonly utilizations: Utilizations
+  readonly singles: SingleIsolates
 }
 
 /** Canaries of which the watch is asked, a Durable Object each. Few models are on trial at once. */

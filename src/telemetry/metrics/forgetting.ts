@@ -18,8 +18,11 @@ const CROWDED = 0.75
  */
 export function forgettable(readings: readonly ShardReading[], limits: ForgettingLimits): SeriesName[] {
   const { metricCrowdedMs, metricForgets, metricSeriesMs, metricShardSeries } = limits
+  const all = readings.flatMap(({ series }) => series)
+  // Mostly there are none, and a scrape of thousands of models has enough to do.
+  if (!all.some(({ idleMs = 0 }) => idleMs >= metricCrowdedMs)) return []
   const known = new Map<string, { series: SeriesName; idleMs: number }>()
-  for (const { idleMs = 0, labels, name } of readings.flatMap(({ series }) => series)) {
+  for (const { idleMs = 0, labels, name } of all) {
     if (!mayEnd(name)) continue
     const key = JSON.stringify([name, ...labels])
     const before = known.get(key)?.idleMs ?? Number.POSITIVE_INFINITY
