@@ -133,7 +133,7 @@ const parse = (file: unknown, counter?: StepCounter): TextTokenizer =>
 it('finds work that grows with the square of its input', async () => {
   let sum = 0
   const work = (units: number): void => {
-    for (let i = 0; i < (units * units) / 16; i++) sum = (sum ^ i) >>> 1
+    for (let i = 0; i < (units * units) / 48; i++) sum = (sum ^ i) >>> 1
   }
   expect(await growthOf(work, UNITS)).toBeGreaterThan(LINEAR_TIME)
 })
