@@ -100,7 +100,7 @@ function ModelRows({ model }: { readonly model: OperationsModel }) {
         <tr class="operate-trial operate-bad">
           <td colSpan={12}>
             <div>
-              <strong>Version {stopped.version} was taken back</strong> at {dayAndClock(stopped.at)}: {stopped.reason}
+              <strong>Version {stopped.version} was taken out</strong> at {dayAndClock(stopped.at)}: {stopped.reason}
             </div>
           </td>
         </tr>

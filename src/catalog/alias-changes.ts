@@ -210,7 +210,7 @@ export function withoutVersion(model: string, version: string): AliasChange {
     if (old.canary?.version === version) {
       throw new VergeError(
         'conflict',
-        `Version "${version}" of model "${model}" is on trial as a canary. End the trial first: verge release ${model} --rollback`,
+        `Version "${version}" of model "${model}" is on trial as a canary. End the trial first: npx verge release ${model} --rollback`,
         { details: { model, version } },
       )
     }
@@ -240,5 +240,9 @@ function assertVersion({ model, versions }: Alias, version: string): void {
 }
 
 function noSuchModel(model: string): VergeError {
-  return new VergeError('model_not_found', `There is no model "${model}". Push it first.`, { details: { model } })
+  return new VergeError(
+    'model_not_found',
+    `There is no model "${model}". Push it first, or look for its name: npx verge models`,
+    { details: { model } },
+  )
 }

@@ -26,7 +26,7 @@ const BY_API_CODE: Readonly<Record<number, string>> = {
   10005: 'Change bucket_name in wrangler.toml: lower-case letters, digits and "-", 3 to 63 of them.',
   10009: 'The account has reached its limit of buckets. Delete a bucket, or ask Cloudflare for a higher limit.',
   10013:
-    'The KV namespace that wrangler.toml names is not in this account. Use the account that has it, or run "verge setup".',
+    'The KV namespace that wrangler.toml names is not in this account. Use the account that has it, or run "npx verge setup".',
   10042: ENABLE_R2,
   10063: SUBDOMAIN,
   10136: ENABLE_R2,
@@ -60,7 +60,7 @@ export function s3Advice(status: number, code: string | undefined, source: KeySo
       : 'The API token needs the permission "Workers R2 Storage: Edit" on this account.'
   switch (code) {
     case 'NoSuchBucket':
-      return 'Create it: "verge setup" does.'
+      return 'Create it: "npx verge setup" does.'
     case 'NotEntitled':
       return ENABLE_R2
     case 'RequestTimeTooSkewed':

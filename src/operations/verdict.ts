@@ -62,7 +62,7 @@ function canaryAlerts({ models }: Facts): OperationsAlert[] {
           alert(
             'VergeCanaryStopped',
             { model, version: stopped.version },
-            `Version ${stopped.version} of ${model} was taken back: ${stopped.reason}`,
+            `Version ${stopped.version} of ${model} was taken out: ${stopped.reason}`,
           ),
         ],
   )

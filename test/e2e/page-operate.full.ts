@@ -66,7 +66,7 @@ describeInChromium('the page for operators', (browser) => {
     await page.getByText('Something is broken').first().waitFor()
     await page.getByText('6.0 % of the last five minutes’ 1,200 requests failed.').waitFor()
     await page.getByText('Version 3 is on trial').waitFor()
-    await page.getByText('Version 8 was taken back').waitFor()
+    await page.getByText('Version 8 was taken out').waitFor()
     await page.getByText('95 % of 100k requests a day').waitFor()
     await page.getByText('down; on trial after failures, for one isolate').waitFor()
     await page.getByText('not asked yet').waitFor()

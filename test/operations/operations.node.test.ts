@@ -86,7 +86,7 @@ describe('the report', () => {
     const [reviews, digits] = models ?? []
     expect(digits?.canary).toEqual({ version: '2', against: '1', share: 0.05, shadow: 0.5, guarded: true })
     expect(reviews?.stopped).toEqual({ version: '2', at: '2025-11-30T12:00:00.000Z', reason: 'It failed more often.' })
-    expect(alerts[0]?.what).toBe('Version 2 of reviews was taken back: It failed more often.')
+    expect(alerts[0]?.what).toBe('Version 2 of reviews was taken out: It failed more often.')
     // A stop is not signed: whoever may write into the bucket says when.
     const odd = await setup({ alias: async (model) => ({ ...alias(model), stopped: { ...stopped, at: 1e15 } }) })
     const body = await odd.operations.read(testContext())

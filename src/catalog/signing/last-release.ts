@@ -30,7 +30,7 @@ export async function readLastRelease(
     'signature_invalid',
     `The record ${lastReleaseKey(model)} in the bucket, from which the generations of model "${model}" continue, was changed. Nothing was ` +
       'changed by this command. Delete the record in the bucket and try again. If the Worker then answers release_outdated, raise the ' +
-      `generation above "newest" of its answer: verge keys sign ${model} --above N`,
+      `generation above "newest" of its answer: npx verge keys sign ${model} --above N`,
     { details: { model, reason: fault } },
   )
 }

@@ -95,7 +95,7 @@ export class ReleaseSigning {
     throw new VergeError(
       'signature_invalid',
       `The stored release of model "${model}" ${describeFault(fault)}. Signing a change of it would sign that, too. Nothing was changed. ` +
-        `Look at it (verge models ${model}); if it is as you published it, sign it: verge keys sign ${model} --adopt`,
+        `Look at it (npx verge models ${model}); if it is as you published it, sign it: npx verge keys sign ${model} --adopt`,
       { details: { model, reason: fault } },
     )
   }
@@ -124,7 +124,7 @@ function noKey(model: string): VergeError {
   return new VergeError(
     'signature_invalid',
     `There is no key to sign model "${model}" with. Set VERGE_SIGNING_KEY, or name the file with --signing-key. To create a key: ` +
-      'verge keys sign --create FILE',
+      'npx verge keys sign --create FILE',
     { details: { model } },
   )
 }

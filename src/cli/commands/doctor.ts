@@ -52,14 +52,19 @@ const OPTIONS = {
 } as const satisfies Options
 
 const HELP = `Checks the configuration in wrangler.toml, the key sets of sign-ins, keys and audit log in the storage, the account (with
-credentials) and a running Worker from outside: health, canaries, models and their answers, latency, origins, error formats, limits, CORS, headers, privacy.
-Reports each problem with a fix. Changes nothing. Exits with 0 if it finds no problem, else with 1.
+credentials) and, with --url, a running Worker from outside: health, canaries, models and their answers, latency, origins,
+error formats, limits, CORS, headers, privacy. Reports each problem with a fix. Changes nothing. Exits with 0 if it finds no problem, else with 1.
 
 Usage: npx verge doctor [options]
 
 ${helpOf(OPTIONS)}
 
-Environment: ${API_KEY} to check private models too; CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID to check the account.`
+Examples:
+  npx verge doctor
+  npx verge doctor --url http://127.0.0.1:8787
+  npx verge doctor --env production --url https://verge.example.com
+
+Environment: ${API_KEY} to check private models and canaries too; CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID to check the account.`
 
 export const doctorCommand = defineCommand({
   help: HELP,

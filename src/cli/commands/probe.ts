@@ -57,7 +57,7 @@ export const probeCommand = defineCommand({
   options: OPTIONS,
   async run({ values, positionals }) {
     const [name, ...more] = positionals
-    if (name === undefined || more.length > 0) throw new UsageError('Specify one model: verge probe NAME.')
+    if (name === undefined || more.length > 0) throw new UsageError('Specify one model: npx verge probe NAME.')
     const model = modelNamed(name)
     const count = integerIn(values, 'pairs', 1, MOST_PAIRS) ?? PAIRS
     const everyMs = (numberIn(values, 'every', 0, 3600) ?? EVERY_SECONDS) * 1000

@@ -211,12 +211,10 @@ function release({ model, version, live }: PushResult, { env, config, ...values 
   if (live.some((each) => each.version === version)) return []
   const place = Object.entries({ env, config, 'persist-to': values['persist-to'] })
   const options = place.flatMap(([name, value]) => (value === undefined ? [] : ` --${name} ${shellWord(value)}`))
-  return [
-    `It is not live. Live: ${describeLive(live)}. To make it live:`,
-    '',
-    `  npx verge release ${model} ${version}${printable(options.join(''))}`,
-    '',
-  ]
+  const command = (share: string) => `  npx verge release ${model} ${version}${share}${printable(options.join(''))}`
+  // A canary is compared with a live version.
+  const canary = live.length === 0 ? [] : ['', 'Or as a canary, for 5 % of the callers:', '', command('=5')]
+  return [`It is not live. Live: ${describeLive(live)}. To make it live:`, '', command(''), ...canary, '']
 }
 
 function next(

@@ -88,7 +88,11 @@ export const releaseCommand = defineCommand({
   options: OPTIONS,
   async run({ values, positionals }) {
     const [name, ...wanted] = positionals
-    if (name === undefined) throw new UsageError('Specify a model: verge release NAME VERSION.')
+    if (name === undefined) throw new UsageError('Specify a model: npx verge release NAME VERSION.')
+    const [named = '', at] = name.split('@')
+    if (at !== undefined && at !== '' && wanted.length === 0) {
+      throw new UsageError(`Separate the model and the version by a space: npx verge release ${named} ${at}`)
+    }
     const model = modelNamed(name)
     const change = changeOf(model, wanted, values)
     return withTarget(values, async ({ target, signal }) => {
@@ -162,11 +166,11 @@ function liveOf(model: string, wanted: readonly string[], values: ReleaseArgumen
   if (only === undefined) return terms && watchedOtherwise(model, terms)
   if (others.length === 0) return oneOf(model, only, terms)
   if (parsed.some(({ percent }) => percent === undefined)) {
-    throw new UsageError('Several versions need a percentage each: verge release NAME 1=90 2=10.')
+    throw new UsageError('Several versions need a percentage each: npx verge release NAME 1=90 2=10.')
   }
   if (parsed.some(({ percent }) => percent === 0)) {
     throw new UsageError(
-      'A share of 0 is for one version alone, whose outputs are compared: verge release NAME 2=0 --shadow 10.',
+      'A share of 0 is for one version alone, whose outputs are compared: npx verge release NAME 2=0 --shadow 10.',
     )
   }
   const sum = parsed.reduce((total, { percent = 0 }) => total + percent, 0)
@@ -184,7 +188,7 @@ function oneOf(model: string, { percent, version }: Wanted, terms: TrialTerms | 
   if (percent > 100) throw new UsageError(`${version}=${percent}: a share is at most 100 per cent.`)
   if (percent === 0 && !terms?.shadow) {
     throw new UsageError(
-      `${version}=0 answers no caller. Compare its outputs: verge release ${model} ${version}=0 --shadow 10`,
+      `${version}=0 answers no caller. Compare its outputs: npx verge release ${model} ${version}=0 --shadow 10`,
     )
   }
   return onTrial(model, { version, percent }, terms ?? {})
@@ -194,7 +198,9 @@ function parseWanted(text: string): Wanted {
   const [name = '', given, ...more] = text.split('=')
   const percent = given === undefined ? undefined : Number(given)
   if (more.length > 0 || given === '' || (percent !== undefined && !(percent >= 0 && Number.isFinite(percent)))) {
-    throw new UsageError(`"${text}" is not VERSION=PERCENT with a percentage from 0 on.`)
+    throw new UsageError(
+      `"${text}" is not VERSION=PERCENT. Write the percentage as a number, such as ${name || '2'}=5.`,
+    )
   }
   return { version: versionNamed(name), percent }
 }

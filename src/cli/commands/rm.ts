@@ -64,7 +64,7 @@ export const rmCommand = defineCommand({
   async run({ values, positionals }) {
     const [what, ...more] = positionals
     if (what === undefined || more.length > 0)
-      throw new UsageError('Specify a model or a version: verge rm NAME, or verge rm NAME@VERSION.')
+      throw new UsageError('Specify a model or a version: npx verge rm NAME, or npx verge rm NAME@VERSION.')
     const [name = '', version, ...rest] = what.split('@')
     if (rest.length > 0) throw new UsageError(`"${what}" is not NAME or NAME@VERSION.`)
     const model = modelNamed(name)

@@ -45,7 +45,7 @@ export const tracesCommand = defineCommand({
         throw new UsageError(`Port ${port} is in use. Choose another port: --port ${port + 1}`)
       },
     )
-    if (!values.json) console.log(`Waiting for traces at http://127.0.0.1:${receiver.port}\n`)
+    if (!values.json) console.log(waiting(`http://127.0.0.1:${receiver.port}`))
     try {
       for (let shown = 0; shown < most; ) {
         for (const trace of book.settled(systemClock.now())) {
@@ -62,6 +62,10 @@ export const tracesCommand = defineCommand({
     return undefined
   },
 })
+
+function waiting(url: string): string {
+  return `Waiting for traces at ${url}. To send those of a Worker: npm start -- --traces ${url}\n`
+}
 
 /** Nanoseconds as text: a number of JSON has 53 bits. */
 function writable(_: string, value: unknown): unknown {

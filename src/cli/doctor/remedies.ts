@@ -5,14 +5,14 @@ import { codeOf, type VisitorResponse } from './visitor.ts'
 /** Fixes for the operator, by Verge's error code. */
 const BY_CODE: Readonly<Record<string, string>> = {
   weights_unavailable:
-    'A chunk of its weights is missing in R2, or cannot be read. Push the model again ("verge setup", or "npm start" on this ' +
+    'A chunk of its weights is missing in R2, or cannot be read. Push the model again ("npx verge setup", or "npm start" on this ' +
     'machine): only missing chunks are written.',
   weights_corrupt:
     'A chunk of its weights is damaged in every store. Push the model again: damaged chunks are replaced.',
   manifest_invalid: 'Its manifest is missing or was edited. Push the model again, or roll back to another version.',
   alias_invalid: 'Its alias was edited, or written by a newer Verge. Push the model again, or deploy the newer Worker.',
   signature_invalid:
-    'Its release is not signed as RELEASE_KEYS demands. Look at it ("verge models NAME"), then sign it: "verge keys sign NAME". ' +
+    'Its release is not signed as RELEASE_KEYS demands. Look at it ("npx verge models NAME"), then sign it: "npx verge keys sign NAME". ' +
     'docs/signing.md explains it.',
   release_outdated:
     'Its stored release is older than one that the Worker has seen. Find out who put it there, then release again: docs/signing.md, "Downgrades".',

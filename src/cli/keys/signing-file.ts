@@ -47,7 +47,7 @@ export async function signingPair(path: string): Promise<SigningPair> {
       } catch (error) {
         const { code = 'unknown error' } = error as NodeJS.ErrnoException
         throw new UsageError(
-          `--signing: ${path} cannot be written (${code}). Choose another file: verge keys update ${id} --signing FILE`,
+          `--signing: ${path} cannot be written (${code}). Choose another file: npx verge keys update ${id} --signing FILE`,
         )
       }
     },

@@ -105,5 +105,6 @@ function read<T>(schema: z.ZodType<T>, answer: VisitorResponse, { hasKey, origin
     const fix = hasKey ? "Set it to the operator's key of this Worker." : "Set VERGE_API_KEY to the operator's key."
     throw new UsageError(`The Worker at ${origin} does not take VERGE_API_KEY for the operator's key. ${fix}`)
   }
+  if (answer.status === 404) throw new UsageError(`${origin} answers ${printable(gist(answer))}`)
   throw new UsageError(`${origin} does not answer as this version of Verge expects: ${printable(gist(answer))}`)
 }

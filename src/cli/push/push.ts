@@ -256,7 +256,7 @@ export async function assertNoConflict(
   throw new VergeError(
     'conflict',
     `A push of version "${version}" of model "${model}" was started with other contents and never went live. Push under ` +
-      `another version name, or remove that push: verge rm ${model}@${version}`,
+      `another version name, or remove that push: npx verge rm ${model}@${version}`,
     { details: { model, version } },
   )
 }

@@ -75,7 +75,8 @@ export async function planRemoval(
   if (version !== undefined && alias !== null && Object.hasOwn(alias.versions, version)) {
     withoutVersion(model, version)(alias)
   } else if (version !== undefined && !known.has(version)) {
-    throw new VergeError('version_not_found', `There is no version "${version}" of model "${model}".`, {
+    const has = known.size === 0 ? '' : ` It has ${[...known].join(', ')}.`
+    throw new VergeError('version_not_found', `There is no version "${version}" of model "${model}".${has}`, {
       details: { model, versions: [...known] },
     })
   }

@@ -123,12 +123,16 @@ function saidOf({ guarded, rules, shadow }: TrialTerms, before: Canary): Partial
 function canaryIn(model: string, old: Alias | null): Canary {
   if (old?.canary !== undefined) return old.canary
   if (old === null) {
-    throw new VergeError('model_not_found', `There is no model "${model}". Push it first.`, { details: { model } })
+    throw new VergeError(
+      'model_not_found',
+      `There is no model "${model}". Push it first, or look for its name: npx verge models`,
+      { details: { model } },
+    )
   }
   const why = old.stopped === undefined ? '' : `: canary ${old.stopped.version} was taken out (${old.stopped.reason})`
   throw new VergeError(
     'conflict',
-    `No version of model "${model}" is on trial${why}. Put one on trial: verge release ${model} VERSION=PERCENT`,
+    `No version of model "${model}" is on trial${why}. Put one on trial: npx verge release ${model} VERSION=PERCENT`,
     { details: { model } },
   )
 }
@@ -136,7 +140,7 @@ function canaryIn(model: string, old: Alias | null): Canary {
 function otherTrial(model: string, { version }: Canary): VergeError {
   return new VergeError(
     'conflict',
-    `Version "${version}" of model "${model}" is on trial already. End its trial first: verge release ${model} --promote, or --rollback.`,
+    `Version "${version}" of model "${model}" is on trial already. End its trial first: npx verge release ${model} --promote, or --rollback.`,
     { details: { model, version } },
   )
 }

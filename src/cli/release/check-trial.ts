@@ -48,7 +48,7 @@ function misfit(model: string, { against, version }: Canary, breaking: readonly 
       `Version ${version} of model "${model}" does not take the requests of version ${against}, or answers in another form:`,
       ...breaking.map((line) => `  ${line}`),
       'Its callers would be refused, which counts against neither version, so that the canary would not be taken out.',
-      `Push it under another name, or release it for all callers at once: verge release ${model} ${version}. To begin the trial all the same: --force`,
+      `Push it under another name, or release it for all callers at once: npx verge release ${model} ${version}. To begin the trial all the same: --force`,
     ].join('\n'),
   )
 }

@@ -69,7 +69,7 @@ async function readKeyFile(path: string): Promise<string> {
 
 /** @param where the name of the setting or file, for messages */
 async function signerOf(text: string, where: string): Promise<ReleaseSigner> {
-  const expected = `${where} must be a private key of Ed25519 in PEM (PKCS#8). To create one: verge keys sign --create FILE`
+  const expected = `${where} must be a private key of Ed25519 in PEM (PKCS#8). To create one: npx verge keys sign --create FILE`
   let privateKey: KeyObject
   try {
     // a file's line ends, as one line of an environment carries them

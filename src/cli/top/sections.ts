@@ -111,7 +111,7 @@ function liveText({ live, visibility }: OperationsModel): string {
 
 /** How the canary does, or why it is gone. Undefined: there is none. */
 function trialText({ canary, stopped, versions }: OperationsModel): string | undefined {
-  if (stopped !== undefined) return `version ${stopped.version} went back: ${stopped.reason}`
+  if (stopped !== undefined) return `version ${stopped.version} was taken out: ${stopped.reason}`
   if (canary === undefined) return undefined
   const { against, guarded, requests, shadow, share, verdict, version } = canary
   const last = versions.find((each) => each.version === version)?.last5m

@@ -428,7 +428,7 @@ describe('faults of Cloudflare', () => {
     ['AccessDenied', 'get', 'keys', /R2_SECRET_ACCESS_KEY lack a permission.*Object Read & Write/],
     ['AccessDenied', 'get', 'token', /API token needs the permission "Workers R2 Storage: Edit"/],
     ['RequestTimeTooSkewed', 'get', 'keys', /clock differs too much/],
-    ['NoSuchBucket', 'get', 'keys', /"verge setup" does/],
+    ['NoSuchBucket', 'get', 'keys', /"npx verge setup" does/],
   ])('says what to do about %s to %s by the %s', async (code, method, source, advice) => {
     const body = `<Error><Code>${code}</Code></Error>`
     cloud.fault = ({ path, method: sent }) =>

@@ -32,7 +32,7 @@ describe('the view of operations', () => {
       digits                   10   0.0     20   3.20     11  $0.0123 1=95 2=5
         canary 2 against 1, 5 % of requests, 50 % compared, 0.0 % failed, watching
       reviews                0.50   8.0      1     40   2500    $1.50 4
-        version 5 went back: more errors
+        version 5 was taken out: more errors
       voice                     0     -      0      -      -        - 1
       Cost today $1.51, this month $42.00
       shop (key:4f6h2k8m0p2r)          120k requests    $1.41 31 errors  94 % of usd/…

@@ -70,7 +70,7 @@ export const signCommand = defineCommand({
       return created(create, values.json ?? false)
     }
     if (all === positionals.length > 0)
-      throw new UsageError('Specify the models to sign, or --all: verge keys sign MODEL.')
+      throw new UsageError('Specify the models to sign, or --all: npx verge keys sign MODEL.')
     const named = positionals.map(modelNamed)
     const request = requestOf(values, Date.now())
     return withTarget(values, async ({ target, signal }) => {
