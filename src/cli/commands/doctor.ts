@@ -64,7 +64,8 @@ Examples:
   npx verge doctor --url http://127.0.0.1:8787
   npx verge doctor --env production --url https://verge.example.com
 
-Environment: ${API_KEY} to check private models and canaries too; CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID to check the account.`
+Environment: ${API_KEY} to check private models and canaries too; CLOUDFLARE_API_TOKEN and
+CLOUDFLARE_ACCOUNT_ID to check the account.`
 
 export const doctorCommand = defineCommand({
   help: HELP,

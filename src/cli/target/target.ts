@@ -65,7 +65,7 @@ export function auditLogOf(truth: Store, by: string): AuditLog {
 export function delayOf({ kind }: Pick<Target, 'kind'>): string {
   const seconds = LIMITS.aliasTtlMs / 1000
   return kind === 'local'
-    ? `A Worker on this machine serves it within ${seconds} s.`
+    ? `A Worker on this machine sees the change within ${seconds} s.`
     : `Workers serve it within about a minute: KV propagates changes within 60 s, and an isolate keeps what it has read for ${seconds} s.`
 }
 
