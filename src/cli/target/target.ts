@@ -66,7 +66,7 @@ export function delayOf({ kind }: Pick<Target, 'kind'>): string {
   const seconds = LIMITS.aliasTtlMs / 1000
   return kind === 'local'
     ? `A Worker on this machine sees the change within ${seconds} s.`
-    : `Workers serve it within about a minute: KV propagates changes within 60 s, and an isolate keeps what it has read for ${seconds} s.`
+    : `Workers see the change within about a minute: KV propagates changes within 60 s, and an isolate keeps what it has read for ${seconds} s.`
 }
 
 /**
