@@ -126,7 +126,8 @@ async function keepNewest(
     console.error(`To be removed from ${target.label}: ${what}`)
     if (!(await agreed('Remove them?', signal))) return 'Nothing was changed.'
   }
-  const removed = await removeVersions(target, model, versions, { signal, progress })
+  const removed: RemovedVersion[] = []
+  for await (const each of removeVersions(target, model, versions, { signal, progress })) removed.push(each)
   if (isIncomplete(removed)) process.exitCode = 1
   return json ? said(removed) : [...describeRemoved(model, removed, names), delayOf(target)].join('\n')
 }

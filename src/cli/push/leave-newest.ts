@@ -6,7 +6,7 @@ import { LIMITS } from '../../core/limits.ts'
 import { counted } from '../terminal/format.ts'
 import type { Progress } from '../terminal/progress.ts'
 import type { PushResult, PushTarget } from './push.ts'
-import { listed } from './removal-text.ts'
+import type { Names } from './removal-text.ts'
 import { describeRemoved, isIncomplete, type RemovedVersion, removeVersions } from './remove-versions.ts'
 import { spareVersions } from './retention.ts'
 
@@ -49,7 +49,7 @@ export async function leaveNewest(
     ? nextAlias(model, before ?? null, published(model, version, digest, { live: true }))
     : (await readStoredAlias(target.truth, model, LIMITS.aliasBytes, signal))?.value
   const versions = alias === undefined ? [] : spareVersions(alias, keep)
-  const names = (all: readonly string[]) => listed(all, all.length)
+  const names: Names = (all) => all.join(', ')
   const what = `${counted(versions.length, 'version')}${versions.length > 0 ? `: ${names(versions)}` : ''}`
   if (dryRun || versions.length === 0)
     return {
@@ -58,7 +58,7 @@ export async function leaveNewest(
     }
   const removed: RemovedVersion[] = []
   try {
-    await removeVersions(target, model, versions, { ...options, onRemoved: (each) => removed.push(each) })
+    for await (const each of removeVersions(target, model, versions, options)) removed.push(each)
   } catch (error) {
     // The push is done, and its report has to be told. What is left can be removed later.
     if (!isVergeError(error) || signal.aborted) throw error

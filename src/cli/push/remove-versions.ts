@@ -18,28 +18,20 @@ export function countToKeep(text: string | undefined): number | undefined {
 }
 
 /**
- * Removes versions of a model one after the other. Interrupted, it continues when it is run again.
+ * Removes versions of a model one after the other, and tells each when it has gone. Interrupted, it continues when it is run
+ * again.
  * @throws conflict if a version went live, or the model was changed, meanwhile; store_unavailable, the signal's reason
  */
-export async function removeVersions(
+export async function* removeVersions(
   target: PushTarget,
   model: string,
   versions: readonly string[],
-  options: {
-    readonly progress: Progress
-    readonly signal: AbortSignal
-    readonly onRemoved?: (removed: RemovedVersion) => void
-  },
-): Promise<RemovedVersion[]> {
-  const { onRemoved, progress, signal } = options
-  const removed: RemovedVersion[] = []
+  { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
+): AsyncGenerator<RemovedVersion> {
   for (const version of versions) {
     const plan = await planRemoval(target, model, version, signal)
-    const each = { version, result: await remove(target, plan, { signal, progress }) }
-    removed.push(each)
-    onRemoved?.(each)
+    yield { version, result: await remove(target, plan, { signal, progress }) }
   }
-  return removed
 }
 
 /** Whether weights were kept or are missing that somebody has to look after. */

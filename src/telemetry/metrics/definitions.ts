@@ -213,3 +213,8 @@ export function hasNames({ labels }: MetricDefinition): boolean {
 export function together({ labels }: MetricDefinition, values: readonly string[]): string[] {
   return values.map((value, index) => (NAMED.has(labels[index] ?? '') ? OTHER : value))
 }
+
+/** One text for a series, as shards store it. */
+export function keyOf(name: string, labels: readonly string[]): string {
+  return JSON.stringify([name, ...labels])
+}

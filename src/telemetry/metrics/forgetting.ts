@@ -1,6 +1,6 @@
 import type { Limits } from '../../core/limits.ts'
 import type { SeriesName, ShardReading } from './block.ts'
-import { definitionOf, hasNames } from './definitions.ts'
+import { definitionOf, hasNames, keyOf } from './definitions.ts'
 
 export type ForgettingLimits = Pick<
   Limits,
@@ -24,7 +24,7 @@ export function forgettable(readings: readonly ShardReading[], limits: Forgettin
   const known = new Map<string, { series: SeriesName; idleMs: number }>()
   for (const { idleMs = 0, labels, name } of all) {
     if (!mayEnd(name)) continue
-    const key = JSON.stringify([name, ...labels])
+    const key = keyOf(name, labels)
     const before = known.get(key)?.idleMs ?? Number.POSITIVE_INFINITY
     known.set(key, { series: { name, labels }, idleMs: Math.min(before, idleMs) })
   }

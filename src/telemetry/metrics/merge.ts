@@ -1,5 +1,5 @@
 import type { GaugeReading, SeriesDelta, ShardReading, Traffic } from './block.ts'
-import { definitionOf, lengthOf, METRICS, type MetricDefinition, type MetricName } from './definitions.ts'
+import { definitionOf, keyOf, lengthOf, METRICS, type MetricDefinition, type MetricName } from './definitions.ts'
 import { mayEnd } from './forgetting.ts'
 import { spreadSeries, usesOf } from './isolates.ts'
 import type { MetricsSnapshot } from './reader.ts'
@@ -73,10 +73,6 @@ const OF_NO_SHARD: ReadonlySet<MetricName> = new Set(['verge_metrics_shards_unre
  */
 export function scrapedFamilies({ families, unreachable }: MetricsSnapshot): readonly MetricFamily[] {
   return unreachable === 0 ? families : families.filter(({ name }) => OF_NO_SHARD.has(name))
-}
-
-function keyOf(name: string, labels: readonly string[]): string {
-  return JSON.stringify([name, ...labels])
 }
 
 function addTo(series: Map<string, SeriesDelta>, delta: SeriesDelta): void {

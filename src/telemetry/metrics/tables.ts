@@ -1,6 +1,6 @@
 import type { Limits } from '../../core/limits.ts'
 import type { GaugeReading, MetricBlock, SeriesDelta, SeriesName, ShardReading, Traffic } from './block.ts'
-import { definitionOf, lengthOf, OTHER, together } from './definitions.ts'
+import { definitionOf, keyOf, lengthOf, OTHER, together } from './definitions.ts'
 
 export type TableLimits = Pick<
   Limits,
@@ -185,8 +185,4 @@ export class MetricTables {
     sql.exec('DELETE FROM minutes WHERE minute <= ? OR minute > ?', minute - metricMinutes, minute)
     sql.exec('DELETE FROM sources WHERE heard < ?', now - metricSourceMs)
   }
-}
-
-function keyOf(name: string, labels: readonly string[]): string {
-  return JSON.stringify([name, ...labels])
 }
